@@ -1,0 +1,65 @@
+"""A case: one quantity of one network on one workload. Frozen, printable, with an id that two machines agree on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+QUANTITIES = ("static", "memory", "latency", "accuracy")
+TASKS = ("classification", "segmentation")
+MODES = ("inference", "train")
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that decides a measurement. Whoever holds it can repeat the measurement; nothing else may change it."""
+
+    quantity: str  # one of QUANTITIES
+    design: str  # a name that `avbench.find` knows
+    layout: str
+    position: str
+    task: str  # one of TASKS
+    classes: int
+    height: int  # pixels
+    width: int  # pixels
+    recipe: str = ""  # canonical text of the fitted recipe
+    widths: tuple[int, ...] = ()  # the solved budget: channels of each stage ...
+    extra: tuple[int, ...] = ()  # ... and what was trimmed, see variants/recipe.py
+    params_budget: int | None = None
+    batch: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
+    backend: str = "sdpa"  # sdpa: torch chooses the fused kernel; math: the plain form
+    compiled: bool = False
+    mode: str = "inference"  # one of MODES
+    threads: int = 1
+    data: str = ""
+    train_images: int = 0
+    train_minutes: float = 0.0
+    lr: float = 0.0
+    seed: int = 0
+    round: int = 0  # which fresh process, for quantities that differ between processes
+
+    @property
+    def resolution(self) -> str:
+        """`224` for a square image, `224x320` (rows x columns) otherwise."""
+        return str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the canonical form: the same on every machine."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Case:
+        """The case that `asdict` was taken of, perhaps by way of JSON. TypeError on a field that is not one."""
+        known = {f.name for f in fields(cls)}
+        if unknown := set(values) - known:
+            raise TypeError(f"not fields of a case: {', '.join(sorted(unknown))}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.mode} · {self.design} · {self.task} · {self.resolution}"

@@ -1,0 +1,147 @@
+"""The words that designs and instruments share: Grid, Card, Position, Mixer, Design.
+
+Shape letters, here and nowhere else:
+
+    b  images            y  rows of tokens       x  columns of tokens    n  tokens, y·x
+    d  channels          h  heads                e  channels of a head   m  keys that a query sees
+    w  side of a window
+
+One tensor passes between parts: `b y x d`, channels last. It carries its own geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows and columns: of tokens, or of the pixels of an image."""
+
+    y: int
+    x: int
+
+    @property
+    def n(self) -> int:
+        """The number of places in the grid."""
+        return self.y * self.x
+
+    def reduced(self, step: int) -> Grid:
+        """The grid that is left when every `step` x `step` square becomes one place, the last ones padded."""
+        return Grid(-(-self.y // step), -(-self.x // step))
+
+    def __str__(self) -> str:
+        return f"{self.y}x{self.x}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a design says of itself: its title, its source and how it grows with n tokens of d channels."""
+
+    title: str
+    paper: str
+    year: int
+    time: str
+    memory: str
+
+
+class Position(nn.Module):
+    """Where a query and a key are to each other. This one says nothing: the position `none`.
+
+    A mixer builds one for blocks of `queries` that each see a block of `keys` centred on them (for full attention and
+    for windows both are the same block), and calls `turn` on q and k of the whole grid, then `logits` on each block.
+    """
+
+    name: ClassVar[str] = "none"
+    grows: ClassVar[bool] = False  # whether its parameters grow with the block it is built for
+
+    def __init__(self, heads: int, width: int, queries: Grid, keys: Grid) -> None:
+        """`width` is e, the channels of one head."""
+        super().__init__()
+
+    def turn(self, t: Tensor) -> Tensor:
+        """`b y x h e` of q or k -> the same shape."""
+        return t
+
+    def logits(self, q: Tensor, keys: Grid) -> Tensor | None:
+        """`... h y x e`, the queries of one block -> what to add to `... h (y x) (keys)`, or None for nothing.
+
+        q comes scaled, as it enters the product with k.
+        """
+        return None
+
+    def macs(self, queries: Grid, keys: Grid) -> int:
+        """Multiply-adds of `logits` for one block of one image, all heads."""
+        return 0
+
+
+class Mixer(nn.Module):
+    """The part of a design that moves information between positions.
+
+    A mixer is built as `Mixer(dim, heads, grid, position, **options)`: d channels in and out, h heads, the grid of
+    tokens that it is built for (it must run on any other too) and a maker of its Position. It may name a policy: what
+    it does as the resolution changes, a format string over its own attributes.
+    """
+
+    card: ClassVar[Card]
+    takes: ClassVar[frozenset[str]] = frozenset({"none"})  # names of the positions that it can use
+    policy: ClassVar[str] = ""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b y x d` -> `b y x d`."""
+        raise NotImplementedError
+
+    def macs(self, grid: Grid) -> int:
+        """Multiply-adds for one image on this grid, exact."""
+        raise NotImplementedError
+
+
+Positioned = Callable[..., Position]
+"""Makes a Position from (heads, width, queries, keys)."""
+
+
+class Network(Protocol):
+    """What the suite may ask of a built network, beyond being an nn.Module that maps `b 3 Y X` to logits."""
+
+    def macs(self, size: Grid) -> int:
+        """Multiply-adds for one image of this size in pixels, exact."""
+
+    def parameter_count(self) -> dict[str, int]:
+        """Numbers of parameters by place: body, head, and grid (those of the body that grow with the resolution)."""
+
+
+class Design(Protocol):
+    """What the suite may ask of a recipe: it plans and measures through these words alone."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def layout_name(self) -> str: ...
+    @property
+    def position_name(self) -> str: ...
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+    @property
+    def extra(self) -> tuple[int, ...]: ...
+    @property
+    def policy(self) -> str:
+        """What the design does as the resolution changes: patch, window and block sizes, padding."""
+
+    def in_layout(self, layout: str) -> Design:
+        """The same mixer in another layout. ValueError says why not."""
+
+    def with_position(self, position: str) -> Design:
+        """The same design with another position. ValueError says why not."""
+
+    def fitted(self, params: int) -> Design:
+        """The same design, solved to weigh `params` parameters without its head. ValueError if it cannot."""
+
+    def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Design:
+        """The same design with the sizes that `fitted` found before."""
+
+    def build(self, task: str, classes: int, size: Grid) -> Any:
+        """The nn.Module and Network for images of this size."""

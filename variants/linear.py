@@ -1,0 +1,50 @@
+"""Linear attention: a feature map on q and k lets the keys be summed before any query comes.
+
+    S = Σ_j φ(k_j) v_jᵀ     z = Σ_j φ(k_j)     out_i = φ(q_i)ᵀ S / φ(q_i)ᵀ z
+    φ(t) = elu(t) + 1
+
+Paper    Transformers are RNNs, Katharopoulos et al. 2020 (2006.16236).
+Time     4 n d² for the projections, 2 n d e + n d for the mixing: linear in n.
+Memory   S and z: d (e + 1) numbers for each image, whatever n is.
+Departs  no causal mask, because an image has no order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from variants.contract import Card, Grid, Mixer, Positioned
+from variants.recipe import part
+from variants.vit import RECIPE as VIT
+
+
+class Linear(Mixer):
+    """Attention whose weights are a product of features of q and of k."""
+
+    card = Card("Linear attention", paper="2006.16236", year=2020, time="n d e", memory="d e")
+    takes = frozenset({"none"})  # there are no logits to bias, and a turned feature need not be positive
+
+    def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned) -> None:
+        super().__init__()
+        self.dim, self.heads = dim, heads
+        self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, y, x_, d = x.shape
+        q, k, v = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1).unbind(2)  # b n h e, three times
+        q, k = F.elu(q) + 1, F.elu(k) + 1  # φ > 0, so that no weight is negative
+        S = torch.einsum("bnhe,bnhf->bhef", k, v)  # b h e e: every key, summed once
+        z = torch.einsum("bnhe,bhe->bnh", q, k.sum(1))  # b n h: the weight that each query gives out
+        out = torch.einsum("bnhe,bhef->bnhf", q, S) / z[..., None]  # b n h e
+        return self.to_out(out.reshape(b, y, x_, d))  # type: ignore[no-any-return]
+
+    def macs(self, grid: Grid) -> int:
+        e = self.dim // self.heads
+        return grid.n * (4 * self.dim**2 + 2 * self.dim * e + self.dim)
+
+
+RECIPE = replace(VIT, mixers=(part(Linear),))

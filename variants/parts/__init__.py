@@ -1,0 +1,1 @@
+"""What surrounds a mixer: stems, places, positions, blocks, heads."""

@@ -1,0 +1,278 @@
+"""Part, Layout, Recipe: a network written as data. Frozen, printable, comparable; it builds and it fits a budget.
+
+A recipe is one stem, a place (absolute position), the mixers with their position, a layout and a head. Everything about
+it but the images' size is data, so a published configuration, a budgeted one and an outsider's differ in numbers only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from variants.contract import Card, Grid, Mixer, Position
+from variants.parts.backbone import Backbone, Classifier, initialise
+from variants.parts.block import Bottleneck, Transformer
+from variants.parts.downsample import Merge
+from variants.parts.head import Linear, Mean
+from variants.parts.place import Learned, Nowhere, SinCos
+from variants.parts.position import QueryRelative, RelativeBias, Rotary
+from variants.parts.stem import Patches, ResNetStem
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module that is not built yet: what makes it, and its own options."""
+
+    make: Callable[..., Any]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, *args: Any, **context: Any) -> Any:
+        """Builds the module; the context (channels, grid, ...) comes from the recipe around the part."""
+        return self.make(*args, **context, **dict(self.options))
+
+    @property
+    def policy(self) -> str:
+        """What the part does as the resolution changes, with its options filled in."""
+        defaults = {k: p.default for k, p in inspect.signature(self.make).parameters.items()}
+        return str(getattr(self.make, "policy", "")).format(**defaults | dict(self.options))
+
+    def __str__(self) -> str:
+        return f"{self.make.__name__}({', '.join(f'{k}={v}' for k, v in self.options)})"
+
+
+def part(make: Callable[..., Any], **options: Any) -> Part:
+    """`part(Window, window=7)`: a Window of 7 x 7 tokens, to be built later."""
+    return Part(make, tuple(sorted(options.items())))
+
+
+def unit(width: float) -> int:
+    """The step in which a width near this one may change, so that even heads of 16 to 128 channels divide it."""
+    return 8 if width <= 128 else 16 if width <= 512 else 32
+
+
+def rounded(width: float) -> int:
+    """The nearest width in steps of its unit, at least 16: no narrower head is sane."""
+    return max(16, unit(width) * round(width / unit(width)))
+
+
+def heads_for(dim: int, head_width: int) -> int:
+    """The number of heads that divides `dim` into heads of an even width from 16 to 128.
+
+    The width nearest to `head_width` is taken, or nearest to a third of `dim` where that is less.
+    """
+    aim = min(head_width, max(16, dim / 3))
+    widths = [e for e in range(16, 129, 2) if dim % e == 0] or [dim]
+    return dim // min(widths, key=lambda e: (max(e, aim) / min(e, aim), e))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How blocks are stacked: one entry of `widths` and `depths` for each stage.
+
+    The inner width of a block (hidden channels of its MLP, or the channels that a bottleneck mixes) is `ratio` times
+    the stage's width; `extra` adds units of channels to a stage, spread over its blocks, the first ones first.
+    """
+
+    name: str
+    stem: Part
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    block: Part
+    ratio: float = 4.0
+    head_width: int = 64
+    heads: tuple[int, ...] = ()  # published numbers of heads; where empty, head_width decides
+    downsample: Part | None = None  # None: the first block of a later stage has stride 2
+    stem_ratio: float = 1.0  # the stem's channels over the first stage's
+    extra: tuple[int, ...] = ()
+
+    def scaled(self, scale: float) -> Layout:
+        """The same stack, its widths times `scale`, in steps of their unit."""
+        return replace(self, widths=tuple(rounded(w * scale) for w in self.widths), extra=())
+
+    def inner(self, stage: int) -> list[int]:
+        """The inner width of each block of a stage."""
+        depth, extra = self.depths[stage], self.extra[stage] if self.extra else 0
+        base = rounded(self.widths[stage] * self.ratio)
+        return [base + unit(base) * (extra // depth + (j < extra % depth)) for j in range(depth)]
+
+    def heads_of(self, stage: int, dim: int) -> int:
+        """The number of heads of a mixer with `dim` channels in a stage."""
+        return self.heads[stage] if self.heads else heads_for(dim, self.head_width)
+
+    def __str__(self) -> str:
+        sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratio} extra={self.extra}"
+        heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
+        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}]"
+
+
+ISOTROPIC = Layout("isotropic", part(Patches, patch=16), (192,), (12,), part(Transformer))
+PYRAMID = Layout(
+    name="pyramid",
+    stem=part(Patches, patch=4, norm=True),
+    widths=(96, 192, 384, 768),
+    depths=(2, 2, 6, 2),
+    block=part(Transformer, eps=1e-5),
+    downsample=part(Merge),
+    head_width=32,
+)
+BOTTLENECK = Layout(
+    name="bottleneck",
+    stem=part(ResNetStem),
+    widths=(256, 512, 1024, 2048),
+    depths=(3, 4, 6, 3),
+    block=part(Bottleneck),
+    ratio=0.25,
+    head_width=32,
+    stem_ratio=0.25,
+)
+LAYOUTS = {layout.name: layout for layout in (ISOTROPIC, PYRAMID, BOTTLENECK)}
+PLACES = {"learned": part(Learned), "sincos": part(SinCos)}
+POSITIONS = {"bias": part(RelativeBias), "query": part(QueryRelative), "rotary": part(Rotary)}
+REFERENCE = Grid(224, 224)  # budgets are solved at this size
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network as data; implements `variants.contract.Design`."""
+
+    mixers: tuple[Part, ...]  # taken in turn by the blocks of a stage
+    layout: Layout = ISOTROPIC
+    place: Part = part(Nowhere)
+    position: Part = part(Position)
+    early: tuple[Part, ...] = ()  # mixers of the first stages where they differ, never of the last stage
+    head: Part = part(Mean)
+    decoder: Part = part(Linear)
+    given: Card | None = None  # for a design that is told apart by something else than its mixer
+    name: str = ""
+
+    @property
+    def card(self) -> Card:
+        card: Card = self.given or self.mixers[-1].make.card  # type: ignore[attr-defined]  # a Mixer class
+        return card
+
+    @property
+    def layout_name(self) -> str:
+        return self.layout.name
+
+    @property
+    def position_name(self) -> str:
+        names = [self.place.make.name, self.position.make.name]  # type: ignore[attr-defined]  # a Position class
+        return "+".join(n for n in names if n != "none") or "none"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.layout.widths
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        return self.layout.depths
+
+    @property
+    def extra(self) -> tuple[int, ...]:
+        return self.layout.extra
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Numbers of heads of the first block of each stage."""
+        bottleneck = self.layout.block.make is Bottleneck
+        dims = [self.layout.inner(i)[0] if bottleneck else w for i, w in enumerate(self.widths)]
+        return tuple(self.layout.heads_of(i, dim) for i, dim in enumerate(dims))
+
+    @property
+    def policy(self) -> str:
+        parts = (self.layout.stem, self.place, *self.early, *self.mixers)
+        return "; ".join(dict.fromkeys(p.policy for p in parts if p.policy))
+
+    def __str__(self) -> str:
+        """The canonical text: equal for equal recipes, whatever their name."""
+        mixers = " ".join(str(p) for p in (*self.early, *self.mixers))
+        return f"{self.layout} {self.place} {self.position} [{mixers}] {self.head} {self.decoder}"
+
+    def in_layout(self, layout: str) -> Recipe:
+        """The same mixer in another layout, with that layout's own stem and blocks. ValueError says why not."""
+        if layout == self.layout.name:
+            return self
+        if layout not in LAYOUTS:
+            raise ValueError(f"no layout is called {layout!r}: choose one of {', '.join(LAYOUTS)}")
+        if self.given:
+            raise ValueError(f"{self.name or 'this design'} is told apart by what surrounds its mixer, not by the mixer")
+        return replace(self, layout=LAYOUTS[layout])
+
+    def with_position(self, position: str) -> Recipe:
+        """The same design with one other position, absolute or relative. ValueError says why not."""
+        if position == self.position_name:
+            return self
+        if position not in {"none", *PLACES, *POSITIONS}:
+            names = ", ".join(("none", *PLACES, *POSITIONS))
+            raise ValueError(f"no position is called {position!r}: choose one of {names}")
+        for mixer in self.mixers:
+            takes = mixer.make.takes  # type: ignore[attr-defined]  # a Mixer class
+            if position in POSITIONS and position not in takes:
+                raise ValueError(f"{mixer.make.__name__} takes the positions {', '.join(sorted(takes))}, not {position}")
+        place = PLACES.get(position, part(Nowhere))
+        return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
+
+    def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Recipe:
+        return replace(self, layout=replace(self.layout, widths=tuple(widths), extra=tuple(extra)))
+
+    def fitted(self, params: int) -> Recipe:
+        """The recipe whose body weighs `params` parameters within 1 %, at the reference size of 224 x 224 pixels."""
+        from variants.fit import fit  # here because fit builds recipes
+
+        return fit(self, params)
+
+    def build(self, task: str, classes: int, size: Grid) -> Classifier:
+        """The network for images of `size` pixels, with weights drawn from torch's current seed.
+
+        `task` is "classification" (logits `b classes`) or "segmentation" (logits `b classes Y X`).
+        """
+        backbone = self._backbone(size)
+        head = {"classification": self.head, "segmentation": self.decoder}[task]
+        network = Classifier(backbone, head(self.widths, classes))
+        if not next(network.parameters()).is_meta:
+            initialise(network)
+        return network
+
+    def _backbone(self, size: Grid) -> Backbone:
+        layout = self.layout
+        dim = layout.widths[0] if layout.stem_ratio == 1 else rounded(layout.widths[0] * layout.stem_ratio)
+        stem = layout.stem(dim)
+        grid = stem.grid(size)
+        place = self.place(dim, grid)
+        stages = []
+        for i, width in enumerate(layout.widths):
+            stage, dim, grid = self._stage(i, dim, width, grid)
+            stages.append(stage)
+        return Backbone(stem, place, nn.ModuleList(stages))
+
+    def _stage(self, i: int, dim: int, width: int, grid: Grid) -> tuple[nn.Sequential, int, Grid]:
+        layout, pieces = self.layout, []
+        if i and layout.downsample:
+            pieces.append(layout.downsample(dim, width))
+            dim, grid = width, pieces[-1].grid(grid)
+        last = i == len(layout.widths) - 1
+        mixers = self.mixers if last or i >= len(self.early) else (self.early[i],)
+        for j, inner in enumerate(layout.inner(i)):
+            mixer = partial(self._mixer, mixers[j % len(mixers)], i)
+            stride = 2 if i and not j and not layout.downsample else 1
+            pieces.append(layout.block(dim, width, inner, stride, grid, mixer))
+            dim, grid = width, pieces[-1].grid(grid)
+        return nn.Sequential(*pieces), dim, grid
+
+    def _mixer(self, mixer: Part, stage: int, dim: int, grid: Grid) -> Mixer:
+        takes = self.position.make.name in mixer.make.takes  # type: ignore[attr-defined]  # classes, see contract
+        position = self.position if takes else part(Position)
+        built: Mixer = mixer(dim, self.layout.heads_of(stage, dim), grid, position)
+        return built
+
+
+def body_params(recipe: Recipe, size: Grid = REFERENCE) -> int:
+    """Parameters of everything but the task head, counted on the meta device."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in recipe._backbone(size).parameters())

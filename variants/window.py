@@ -1,0 +1,109 @@
+"""Window attention: the grid is cut into windows, and every token attends to the tokens of its own window.
+
+    out_i = Σ_{j in window(i)} softmax_j(q_i · k_j / √e + position_{j-i}) v_j
+
+Paper    the unshifted half of Swin Transformer, Liu et al. 2021 (2103.14030).
+Time     4 n d² for the projections, 2 n w² d for the mixing: linear in n.
+Memory   n d: the fused kernel never stores the weights.
+Departs  windows that reach beyond the grid are padded, and what was padded is masked; a window never exceeds the grid.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from variants.contract import Card, Grid, Mixer, Positioned
+from variants.parts.position import RelativeBias
+from variants.recipe import PYRAMID, Recipe, part
+
+
+class Window(Mixer):
+    """Attention in windows of `window` x `window` tokens, the first one at the corner."""
+
+    card = Card("Window attention", paper="2103.14030", year=2021, time="n w² d", memory="n d")
+    takes = frozenset({"none", "bias", "query", "rotary"})
+    policy = "windows of {window} x {window} tokens at every resolution, padded and masked"
+    shifted = False
+
+    def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned, window: int = 7) -> None:
+        super().__init__()
+        self.dim, self.heads, self.window, self.built_for = dim, heads, window, grid
+        self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        side = Grid(window, window)
+        self.position = position(heads, dim // heads, side, side)
+        self.register_buffer("mask", self.mask_of(grid), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, y, x_, d = x.shape
+        grid, side = Grid(y, x_), self.side(Grid(y, x_))
+        q, k, v = self.to_qkv(x).view(b, y, x_, 3, self.heads, -1).unbind(3)  # b y x h e, three times
+        q, k, v = (self.cut(t, grid) for t in (self.position.turn(q), self.position.turn(k), v))  # b W h w w e
+        bias = self.position.logits(q * q.shape[-1] ** -0.5, side)  # ... h n n, or None
+        mask = self.mask if grid == self.built_for else self.mask_of(grid).to(x.device)  # W 1 n n, or empty
+        if mask.numel():
+            bias = torch.where(mask, 0 if bias is None else bias, float("-inf")).to(q.dtype)  # ... W h n n
+            bias = bias.expand(b, *bias.shape[-4:-3], self.heads, *bias.shape[-2:]).flatten(0, 1)
+        elif bias is not None:
+            bias = bias.flatten(0, 1) if bias.dim() > 3 else bias[None]
+        q, k, v = (t.flatten(0, 1).flatten(2, 3) for t in (q, k, v))  # (b W) h n e
+        out = F.scaled_dot_product_attention(q, k, v, bias)
+        return self.to_out(self.joined(out.transpose(1, 2), b, grid))  # type: ignore[no-any-return]
+
+    def side(self, grid: Grid) -> Grid:
+        """The window on this grid."""
+        return Grid(min(self.window, grid.y), min(self.window, grid.x))
+
+    def shift(self, grid: Grid) -> tuple[int, int]:
+        """By how many rows and columns the windows are moved: nothing along an axis that one window covers."""
+        side = self.side(grid)
+        rows, columns = side.y // 2 if side.y < grid.y else 0, side.x // 2 if side.x < grid.x else 0
+        return (rows, columns) if self.shifted else (0, 0)
+
+    def cut(self, t: Tensor, grid: Grid) -> Tensor:
+        """`b y x h e` -> `b W h w w e`, W windows, padded with zeros."""
+        w, (rows, columns) = self.side(grid), self.shift(grid)
+        t = F.pad(t, (0, 0, 0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
+        t = t.roll((-rows, -columns), (1, 2)) if rows or columns else t
+        b, y, x_, h, e = t.shape
+        t = t.view(b, y // w.y, w.y, x_ // w.x, w.x, h, e).permute(0, 1, 3, 5, 2, 4, 6)  # b Y X h w w e
+        return t.flatten(1, 2)
+
+    def joined(self, t: Tensor, b: int, grid: Grid) -> Tensor:
+        """`(b W) n h e` -> `b y x d`, without the padding."""
+        w, (rows, columns) = self.side(grid), self.shift(grid)
+        Y, X = -(-grid.y // w.y), -(-grid.x // w.x)
+        t = t.reshape(b, Y, X, w.y, w.x, -1).transpose(2, 3).reshape(b, Y * w.y, X * w.x, -1)
+        t = t.roll((rows, columns), (1, 2)) if rows or columns else t
+        return t[:, : grid.y, : grid.x]
+
+    def mask_of(self, grid: Grid) -> Tensor:
+        """`W 1 n n`, true where a token may see another; empty where it may see all of its window.
+
+        Tokens see each other if they were neighbours before the shift and both, or neither, are padding.
+        """
+        w, (rows, columns) = self.side(grid), self.shift(grid)
+        Y, X = -(-grid.y // w.y) * w.y, -(-grid.x // w.x) * w.x
+        if (Y, X) == (grid.y, grid.x) and not rows and not columns:
+            return torch.empty(0, dtype=torch.bool)
+        region_y, region_x = (regions(*axis) for axis in ((grid.y, Y, rows), (grid.x, X, columns)))
+        region = (region_y[:, None] * 4 + region_x).view(Y // w.y, w.y, X // w.x, w.x)
+        region = region.transpose(1, 2).reshape(-1, 1, w.n)  # W 1 n
+        return region[..., :, None] == region[..., None, :]
+
+    def macs(self, grid: Grid) -> int:
+        side = self.side(grid)
+        windows = -(-grid.y // side.y) * -(-grid.x // side.x)
+        mixing = 2 * side.n**2 * self.dim + self.position.macs(side, side)
+        return grid.n * 4 * self.dim**2 + windows * mixing
+
+
+def regions(length: int, padded: int, shift: int) -> Tensor:
+    """`padded`: along one axis after the shift, 0 for most places, 1 for those that came round, 2 for the padding."""
+    places = torch.arange(padded).roll(-shift)
+    came_round = torch.arange(padded) >= padded - shift
+    return torch.where(places >= length, 2, came_round.long())
+
+
+RECIPE = Recipe(mixers=(part(Window),), layout=PYRAMID, position=part(RelativeBias))
