@@ -40,7 +40,7 @@ class Linear(Mixer):
         S = torch.einsum("bnhe,bnhf->bhef", k, v)  # b h e e: every key, summed once
         z = torch.einsum("bnhe,bhe->bnh", q, k.sum(1))  # b n h: the weight that each query gives out
         out = torch.einsum("bnhe,bhef->bnhf", q, S) / z[..., None]  # b n h e
-        return self.to_out(out.reshape(b, y, x_, d))  # type: ignore[no-any-return]
+        return self.to_out(out.reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
         e = self.dim // self.heads

@@ -47,7 +47,7 @@ class Local(Mixer):
         outside = ~inside(Grid(y, x_), self.side, x.device)  # y x side²
         weights = logits.masked_fill(outside, float("-inf")).softmax(-1)
         out = neighbour_mix(weights, v, self.side)  # b h y x e
-        return self.to_out(out.permute(0, 2, 3, 1, 4).reshape(b, y, x_, d))  # type: ignore[no-any-return]
+        return self.to_out(out.permute(0, 2, 3, 1, 4).reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
         projections = 3 if isinstance(self.to_out, nn.Identity) else 4
@@ -56,4 +56,3 @@ class Local(Mixer):
 
 
 RECIPE = Recipe(mixers=(part(Local),), layout=PYRAMID, position=part(QueryRelative))
-

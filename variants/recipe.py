@@ -88,6 +88,7 @@ class Layout:
     head_width: int = 64
     heads: tuple[int, ...] = ()  # published numbers of heads; where empty, head_width decides
     downsample: Part | None = None  # None: the first block of a later stage has stride 2
+    strides: tuple[int, ...] = ()  # published strides of the first blocks, where one is not 2
     stem_ratio: float = 1.0  # the stem's channels over the first stage's
     extra: tuple[int, ...] = ()
 
@@ -101,6 +102,10 @@ class Layout:
         base = rounded(self.widths[stage] * self.ratio)
         return [base + unit(base) * (extra // depth + (j < extra % depth)) for j in range(depth)]
 
+    def stride(self, stage: int) -> int:
+        """The stride of the first block of a stage, where no downsample stands before it."""
+        return self.strides[stage] if self.strides else 2 if stage else 1
+
     def heads_of(self, stage: int, dim: int) -> int:
         """The number of heads of a mixer with `dim` channels in a stage."""
         return self.heads[stage] if self.heads else heads_for(dim, self.head_width)
@@ -108,7 +113,8 @@ class Layout:
     def __str__(self) -> str:
         sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratio} extra={self.extra}"
         heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
-        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}]"
+        strides = f" strides={self.strides}" if self.strides else ""
+        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{strides}]"
 
 
 ISOTROPIC = Layout("isotropic", part(Patches, patch=16), (192,), (12,), part(Transformer))
@@ -201,7 +207,9 @@ class Recipe:
         if layout not in LAYOUTS:
             raise ValueError(f"no layout is called {layout!r}: choose one of {', '.join(LAYOUTS)}")
         if self.given:
-            raise ValueError(f"{self.name or 'this design'} is told apart by what surrounds its mixer, not by the mixer")
+            raise ValueError(
+                f"{self.name or 'this design'} is told apart by what surrounds its mixer: leave out --layout"
+            )
         return replace(self, layout=LAYOUTS[layout])
 
     def with_position(self, position: str) -> Recipe:
@@ -214,7 +222,8 @@ class Recipe:
         for mixer in self.mixers:
             takes = mixer.make.takes  # type: ignore[attr-defined]  # a Mixer class
             if position in POSITIONS and position not in takes:
-                raise ValueError(f"{mixer.make.__name__} takes the positions {', '.join(sorted(takes))}, not {position}")
+                known = ", ".join(sorted({*takes, *PLACES}))
+                raise ValueError(f"{mixer.make.__name__} takes the positions {known}, not {position}")
         place = PLACES.get(position, part(Nowhere))
         return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
 
@@ -260,7 +269,7 @@ class Recipe:
         mixers = self.mixers if last or i >= len(self.early) else (self.early[i],)
         for j, inner in enumerate(layout.inner(i)):
             mixer = partial(self._mixer, mixers[j % len(mixers)], i)
-            stride = 2 if i and not j and not layout.downsample else 1
+            stride = 1 if j or layout.downsample else layout.stride(i)
             pieces.append(layout.block(dim, width, inner, stride, grid, mixer))
             dim, grid = width, pieces[-1].grid(grid)
         return nn.Sequential(*pieces), dim, grid

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from variants.local import Local
 from variants.contract import Card
+from variants.local import Local
 from variants.parts.head import Mean
 from variants.parts.position import QueryRelative
 from variants.recipe import BOTTLENECK, Recipe, part
@@ -24,6 +24,7 @@ RECIPE = Recipe(
     mixers=(part(Local, side=7, bias=False, out=False),),
     layout=BOTTLENECK,
     position=part(QueryRelative, split=True, shared=False),
+    given=CARD,
 )
 
 PUBLISHED = {

@@ -38,7 +38,7 @@ class Attention(Mixer):
         bias = self.position.logits(q * q.shape[-1] ** -0.5, Grid(y, x_))  # ... h n n, or None
         q, k, v = (t.flatten(2, 3) for t in (q, k, v))  # b h n e
         out = F.scaled_dot_product_attention(q, k, v, bias if bias is None else bias.expand(b, -1, -1, -1))
-        return self.to_out(out.transpose(1, 2).reshape(b, y, x_, d))  # type: ignore[no-any-return]
+        return self.to_out(out.transpose(1, 2).reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
         return grid.n * 4 * self.dim**2 + 2 * grid.n**2 * self.dim + self.position.macs(grid, grid)

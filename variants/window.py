@@ -34,6 +34,7 @@ class Window(Mixer):
         side = Grid(window, window)
         self.position = position(heads, dim // heads, side, side)
         self.register_buffer("mask", self.mask_of(grid), persistent=False)
+        self.mask: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
@@ -43,13 +44,14 @@ class Window(Mixer):
         bias = self.position.logits(q * q.shape[-1] ** -0.5, side)  # ... h n n, or None
         mask = self.mask if grid == self.built_for else self.mask_of(grid).to(x.device)  # W 1 n n, or empty
         if mask.numel():
-            bias = torch.where(mask, 0 if bias is None else bias, float("-inf")).to(q.dtype)  # ... W h n n
-            bias = bias.expand(b, *bias.shape[-4:-3], self.heads, *bias.shape[-2:]).flatten(0, 1)
+            bias = q.new_zeros(()) if bias is None else bias
+            bias = bias.masked_fill(~mask, float("-inf"))  # ... W h n n, or W 1 n n
+            bias = bias.expand(b, -1, self.heads, -1, -1).flatten(0, 1)
         elif bias is not None:
             bias = bias.flatten(0, 1) if bias.dim() > 3 else bias[None]
         q, k, v = (t.flatten(0, 1).flatten(2, 3) for t in (q, k, v))  # (b W) h n e
         out = F.scaled_dot_product_attention(q, k, v, bias)
-        return self.to_out(self.joined(out.transpose(1, 2), b, grid))  # type: ignore[no-any-return]
+        return self.to_out(self.joined(out.transpose(1, 2), b, grid))
 
     def side(self, grid: Grid) -> Grid:
         """The window on this grid."""

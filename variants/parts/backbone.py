@@ -54,7 +54,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """`b 3 Y X` -> logits: `b classes`, or `b classes Y X`."""
         size = Grid(images.shape[2], images.shape[3])
-        return self.head(self.backbone(images), size)  # type: ignore[no-any-return]
+        return self.head(self.backbone(images), size)
 
     def macs(self, size: Grid) -> int:
         return self.backbone.macs(size) + int(self.head.macs(self.backbone.grids(size), size))  # type: ignore[operator]
@@ -69,7 +69,7 @@ class Classifier(nn.Module):
 
 
 def initialise(network: nn.Module) -> None:
-    """Draws weights: linear layers from a normal of deviation 0.02 (2012.12877), convolutions as 1502.01852, biases 0."""
+    """Draws weights: linear layers with a deviation of 0.02 (2012.12877), convolutions as in 1502.01852; biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)

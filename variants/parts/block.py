@@ -15,7 +15,7 @@ MakeMixer = Callable[[int, Grid], Mixer]
 
 
 class Transformer(Piece):
-    """x + mix(norm(x)), then x + mlp(norm(x)), the MLP with `inner` hidden channels and GELU (2010.11929, section 3.1)."""
+    """x + mix(norm(x)), then x + mlp(norm(x)); the MLP has `inner` hidden channels and GELU (2010.11929, 3.1)."""
 
     def __init__(
         self, dim: int, out: int, inner: int, stride: int, grid: Grid, mixer: MakeMixer, eps: float = 1e-6
@@ -29,7 +29,7 @@ class Transformer(Piece):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mix(self.mix_norm(x))
-        return x + self.to_out(F.gelu(self.to_inner(self.mlp_norm(x))))  # type: ignore[no-any-return]
+        return x + self.to_out(F.gelu(self.to_inner(self.mlp_norm(x))))
 
     def macs(self, grid: Grid) -> int:
         return self.mix.macs(grid) + 2 * grid.n * self.dim * self.inner
@@ -39,18 +39,23 @@ class Bottleneck(Piece):
     """1 x 1 convolution to `inner` channels, the mixer in place of the 3 x 3 convolution, 1 x 1 back, and a shortcut.
 
     Batch norm after each, ReLU between (1512.03385, figure 5). A mixer that cannot stride itself is followed by 2 x 2
-    mean pooling where the block has stride 2 (1906.05909, section 3.3).
+    mean pooling where the block has stride 2 (1906.05909, section 3.3). A mixer may widen: to `mix.out` channels.
     """
 
-    def __init__(self, dim: int, out: int, inner: int, stride: int, grid: Grid, mixer: MakeMixer) -> None:
+    def __init__(
+        self, dim: int, out: int, inner: int, stride: int, grid: Grid, mixer: MakeMixer, mix_norm: bool = True
+    ) -> None:
+        """`mix_norm`: whether batch norm follows the mixer, which may bring its own."""
         super().__init__()
         self.dim, self.out, self.inner, self.stride = dim, out, inner, stride
         self.to_inner, self.in_norm = nn.Conv2d(dim, inner, 1, bias=False), nn.BatchNorm2d(inner)
-        self.mix, self.mix_norm = mixer(inner, grid), nn.BatchNorm2d(inner)
+        self.mix = mixer(inner, grid)
+        self.mixed = int(getattr(self.mix, "out", inner))
+        self.mix_norm = nn.BatchNorm2d(self.mixed) if mix_norm else nn.Identity()
         self.strides_itself = hasattr(self.mix, "stride")
         if self.strides_itself:
             self.mix.stride = stride  # type: ignore[assignment]  # a mixer with a stride states it as a number
-        self.to_out, self.out_norm = nn.Conv2d(inner, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.to_out, self.out_norm = nn.Conv2d(self.mixed, out, 1, bias=False), nn.BatchNorm2d(out)
         self.shortcut: nn.Module = nn.Identity()
         if dim != out or stride != 1:
             self.shortcut = nn.Sequential(nn.Conv2d(dim, out, 1, stride, bias=False), nn.BatchNorm2d(out))
@@ -70,4 +75,4 @@ class Bottleneck(Piece):
     def macs(self, grid: Grid) -> int:
         after = self.grid(grid).n
         shortcut = 0 if isinstance(self.shortcut, nn.Identity) else after * self.dim * self.out
-        return grid.n * self.dim * self.inner + self.mix.macs(grid) + after * self.inner * self.out + shortcut
+        return grid.n * self.dim * self.inner + self.mix.macs(grid) + after * self.mixed * self.out + shortcut

@@ -22,7 +22,7 @@ class Merge(Piece):
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         corners = [x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)]  # b y/2 x/2 d, four times, columns outermost
-        return self.to_out(self.norm(torch.cat(corners, -1)))  # type: ignore[no-any-return]
+        return self.to_out(self.norm(torch.cat(corners, -1)))
 
     def grid(self, grid: Grid) -> Grid:
         return grid.reduced(2)

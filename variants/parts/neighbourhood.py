@@ -32,39 +32,36 @@ def blocks_of(t: Tensor, block: int, reach: int) -> Tensor:
     return squares.permute(0, 1, 2, 3, 5, 6, 4).reshape(-1, (block + 2 * reach) ** 2, e)
 
 
-def band(products: Tensor, block: int, side: int) -> Tensor:
-    """A view of `B (block block) (K K)`: for each query only its own neighbourhood, `B block block side side`."""
-    K = block + side - 1
-    steps = (block**2 * K**2, block * K**2 + K, K**2 + 1, K, 1)
-    return products.as_strided((products.shape[0], block, block, side, side), steps, products.storage_offset())
-
-
-def unblocked(t: Tensor, shape: torch.Size, block: int) -> Tensor:
-    """`(b h Y X) block block c` -> `b h y x c`, without what was padded."""
-    b, h, y, x = shape[:4]
-    Y, X = -(-y // block), -(-x // block)
-    t = t.view(b, h, Y, X, block, block, -1).transpose(3, 4).reshape(b, h, Y * block, X * block, -1)
-    return t[:, :, :y, :x]
+def band(products: Tensor, grid: Grid, block: int, side: int) -> Tensor:
+    """A view of `(B Y X) block² K²`: for each query only its own neighbourhood, `B Y block X block side side`."""
+    Y, X, K = -(-grid.y // block), -(-grid.x // block), block + side - 1
+    square = block**2 * K**2
+    shape = (products.shape[0] // (Y * X), Y, block, X, block, side, side)
+    steps = (Y * X * square, X * square, block * K**2 + K, square, K**2 + 1, K, 1)
+    return products.as_strided(shape, steps, products.storage_offset())
 
 
 @torch.library.custom_op("avbench::neighbour_logits", mutates_args=())
 def neighbour_logits(q: Tensor, k: Tensor, side: int) -> Tensor:
     """`b h y x e` twice -> `b h y x (side side)`; side is odd."""
+    b, h, y, x, _ = q.shape
     block = block_side(side)
     products = blocks_of(q, block, 0) @ blocks_of(k, block, side // 2).mT  # (b h Y X) block² K²
-    out = band(products, block, side).reshape(-1, block, block, side**2)
-    return unblocked(out, q.shape, block).contiguous()
+    out = band(products, Grid(y, x), block, side)
+    return out.reshape(b, h, y + -y % block, x + -x % block, side**2)[:, :, :y, :x].contiguous()
 
 
 @torch.library.custom_op("avbench::neighbour_mix", mutates_args=())
 def neighbour_mix(w: Tensor, v: Tensor, side: int) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h y x e`; side is odd."""
+    b, h, y, x, e = v.shape
     block = block_side(side)
-    weights = blocks_of(w, block, 0).view(-1, block, block, side, side)
-    spread = w.new_zeros(weights.shape[0], block**2, (block + side - 1) ** 2)
-    band(spread, block, side).copy_(weights)
-    out = spread @ blocks_of(v, block, side // 2)  # (b h Y X) block² e
-    return unblocked(out.view(-1, block, block, v.shape[-1]), v.shape, block).contiguous()
+    squares = blocks_of(v, block, side // 2)  # (b h Y X) K² e
+    spread = w.new_zeros(len(squares), block**2, squares.shape[1])
+    places = band(spread, Grid(y, x), block, side)
+    places.copy_(F.pad(w, (0, 0, 0, -x % block, 0, -y % block)).view(places.shape))
+    out = (spread @ squares).view(b, h, *places.shape[1:4:2], block, block, e).transpose(3, 4)  # b h Y block X block e
+    return out.reshape(b, h, y + -y % block, x + -x % block, e)[:, :, :y, :x].contiguous()
 
 
 def transposed(w: Tensor, side: int) -> Tensor:

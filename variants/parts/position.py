@@ -18,6 +18,7 @@ class RelativeBias(Position):
     """One learned number for each head and each offset, added to the logits (2103.14030, equation 4)."""
 
     name, grows = "bias", True
+    step = 1  # queries are so many places apart: more than one where a mixer strides itself
 
     def __init__(self, heads: int, width: int, queries: Grid, keys: Grid) -> None:
         super().__init__(heads, width, queries, keys)
@@ -27,8 +28,9 @@ class RelativeBias(Position):
     def logits(self, q: Tensor, keys: Grid) -> Tensor:
         """`h (y x) (keys)`: it does not depend on q, only on the size of its block."""
         h, y, x = q.shape[-4:-1]
-        table = resized(self.table, (y + keys.y - 1, x + keys.x - 1))
-        dy, dx = offsets(y, keys.y, q.device), offsets(x, keys.x, q.device)
+        y_, x_ = y * self.step, x * self.step
+        table = resized(self.table, (y_ + keys.y - 1, x_ + keys.x - 1))
+        dy, dx = (offsets(*axis, q.device)[:: self.step] for axis in ((y_, keys.y), (x_, keys.x)))
         bias = table[:, dy[:, None, :, None], dx[None, :, None, :]]  # h y x keys.y keys.x
         return bias.reshape(h, y * x, keys.n).to(q.dtype)
 
@@ -41,6 +43,7 @@ class QueryRelative(Position):
     """
 
     name, grows = "query", True
+    step = 1  # queries are so many places apart: more than one where a mixer strides itself
 
     def __init__(
         self, heads: int, width: int, queries: Grid, keys: Grid, split: bool = False, shared: bool = True
@@ -57,28 +60,36 @@ class QueryRelative(Position):
         if y == x == 1:
             return self._alone(q.flatten(-3, -2), keys)
         for_rows, for_columns = q.chunk(2, -1) if self.split else (q, q)
-        rows = self._meet(for_rows, self.rows, y + keys.y - 1)  # ... h y x rows
-        columns = self._meet(for_columns, self.columns, x + keys.x - 1)  # ... h y x columns
-        dy, dx = offsets(y, keys.y, q.device), offsets(x, keys.x, q.device)
+        rows = self._meet(for_rows, self.rows, self.reach(y, keys.y))  # ... h y x rows
+        columns = self._meet(for_columns, self.columns, self.reach(x, keys.x))  # ... h y x columns
+        dy, dx = self.offsets(y, keys.y, q.device), self.offsets(x, keys.x, q.device)
         rows = rows.gather(-1, dy[:, None].expand(*rows.shape[:-1], keys.y))  # ... h y x keys.y
         columns = columns.gather(-1, dx.expand(*columns.shape[:-1], keys.x))  # ... h y x keys.x
         return (rows[..., None] + columns[..., None, :]).flatten(-2).flatten(-3, -2)
+
+    def reach(self, queries: int, keys: int) -> int:
+        """Along one axis, the number of offsets in the table."""
+        return queries * self.step + keys - 1
+
+    def offsets(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        """`queries keys`: along one axis, the entry of the table for each query and key."""
+        return offsets(queries * self.step, keys, device)[:: self.step]
 
     def _alone(self, q: Tensor, keys: Grid) -> Tensor:
         """One query in a block sees every offset once, so the vectors of rows and columns are joined before q comes."""
         rows, columns = resized(self.rows.mT, (self.width, keys.y)), resized(self.columns.mT, (self.width, keys.x))
         rows, columns = torch.broadcast_tensors(rows[..., None], columns[..., None, :])  # tables width keys.y keys.x
         table = (torch.cat([rows, columns], 1) if self.split else rows + columns).flatten(2).to(q.dtype)
-        return q @ table[0] if len(table) == 1 else torch.einsum("...hne,hem->...hnm", q, table)
+        return met(q, table)
 
     def _meet(self, q: Tensor, table: Tensor, length: int) -> Tensor:
         table = resized(table.mT, (self.width, length)).to(q.dtype)  # tables e length
-        return q @ table[0] if len(table) == 1 else torch.einsum("...hyxe,hel->...hyxl", q, table)
+        return met(q.flatten(-3, -2), table).unflatten(-2, q.shape[-3:-1])
 
     def macs(self, queries: Grid, keys: Grid) -> int:
         if queries.n == 1:
             return self.heads * self.width * (1 + self.split) * keys.n
-        reach = queries.y + keys.y - 1 + queries.x + keys.x - 1
+        reach = self.reach(queries.y, keys.y) + self.reach(queries.x, keys.x)
         return self.heads * queries.n * self.width * reach
 
 
@@ -105,6 +116,14 @@ class Rotary(Position):
         cos, sin = angle.cos().to(t.dtype), angle.sin().to(t.dtype)
         even, odd, rest = t.split([2 * f, 2 * f, t.shape[-1] - 4 * f], -1)  # b y x h 2f, twice, and what is left
         return torch.cat([even * cos - odd * sin, even * sin + odd * cos, rest], -1)
+
+
+def met(q: Tensor, tables: Tensor) -> Tensor:
+    """`... h n e` and `tables e m` -> `... h n m`: one table for all heads, or one for each."""
+    if len(tables) == 1:
+        return q @ tables[0]
+    logits = torch.einsum("bhne,hem->bhnm", q.reshape(-1, *q.shape[-3:]), tables)  # fvcore counts no ellipsis
+    return logits.view(*q.shape[:-1], -1)
 
 
 def resized(table: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,9 +59,6 @@ class Reduced(Patches):
     def grid(self, grid: Grid) -> Grid:
         return super().grid(grid.reduced(self.factor))
 
-    def macs(self, grid: Grid) -> int:
-        return super().macs(grid.reduced(self.factor))
-
 
 class Convolutions(Piece):
     """3 x 3 convolutions of stride 2, each with batch norm and ReLU, then one of 1 x 1 (2106.14881, section 4)."""
@@ -70,14 +69,14 @@ class Convolutions(Piece):
         super().__init__()
         widths = [3, *(max(8, 8 * round(dim * share / 8)) for share in shares)]
         steps: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*steps, nn.Conv2d(widths[-1], dim, 1))
         self.widths, self.dim = widths, dim
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.layers(images).permute(0, 2, 3, 1)  # type: ignore[no-any-return]  # b y x d
+        return self.layers(images).permute(0, 2, 3, 1)  # b y x d
 
     def grid(self, grid: Grid) -> Grid:
         for _ in self.widths[1:]:
@@ -86,7 +85,7 @@ class Convolutions(Piece):
 
     def macs(self, grid: Grid) -> int:
         total = 0
-        for before, after in zip(self.widths, self.widths[1:], strict=False):
+        for before, after in pairwise(self.widths):
             grid = out_size(grid, 3, 2, 1)
             total += grid.n * 9 * before * after
         return total + grid.n * self.widths[-1] * self.dim
