@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 QUANTITIES = ("static", "memory", "latency", "accuracy")
@@ -47,10 +48,10 @@ class Case:
         """`224` for a square image, `224x320` (rows x columns) otherwise."""
         return str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical form: the same on every machine."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod

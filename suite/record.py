@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +178,13 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     """
     table = []
     for record in records:
-        case = asdict(record.case)
+        case = {f.name: getattr(record.case, f.name) for f in fields(Case)}
         height, width = case.pop("height"), case.pop("width")
         common = case | {"resolution": record.case.resolution, "status": record.status, "reason": record.reason}
         rest = {"height": height, "pixel_width": width, "id": record.id, "started": record.started}
         rest["machine"] = machine_name(record.machine)
         for name, metric in record.metrics.items() or [("", Metric(float("nan"), ""))]:
-            row = common | {"metric": name} | asdict(metric) | rest
+            row = common | {"metric": name} | vars(metric) | rest
             table.append({c: row[c] for c in COLUMNS} | {c: v for c, v in row.items() if c not in COLUMNS})
     return table
 

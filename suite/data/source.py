@@ -1,0 +1,88 @@
+"""A source: the images of one task, and what is known of how well they can be told apart.
+
+Kinds of sources are found by their file's name in suite/data/sources: `scenes`, `digits`, `folder`. Each such file has
+one function `source(detail, task, seed) -> Source`, where `detail` is what follows the colon in `folder:PATH`.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from suite.case import TASKS
+from variants.contract import Grid
+
+IGNORE = -100  # the target of a pixel that counts neither in a loss nor in a score: padding, and 255 in a mask file
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue over ImageNet, for every source
+
+
+class Source(Protocol):
+    """Images of one task, by split (`train`, `test`) and index: a pure function of both."""
+
+    @property
+    def name(self) -> str:
+        """The name that loads this source again, its defaults spelt out: `scenes:grating`."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def chance(self) -> float:
+        """The score of a guess: top-1 for classification, mIoU for segmentation."""
+
+    @property
+    def shift(self) -> float:
+        """How far training may move an image, as a share of its side: the only augmentation. 0 for none."""
+
+    def ceiling(self, size: Grid) -> float | None:
+        """The best score that images of this size allow, in the unit of `chance`; None where nobody knows."""
+
+    def count(self, split: str) -> int | None:
+        """How many images the split has; None if they never end."""
+
+    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
+        """Images `b 3 Y X`, normalised float32, and targets in int64: `b` classes, or `b Y X` with IGNORE.
+
+        ValueError names a file that cannot be read.
+        """
+
+
+def load(name: str, task: str, seed: int = 0) -> Source:
+    """The source of this name for this task, e.g. `scenes`, `scenes:grating`, `digits`, `folder:PATH`.
+
+    The seed decides the content of scenes; the split of real data does not depend on it. ValueError in one sentence.
+    """
+    if task not in TASKS:
+        raise ValueError(f"unknown task {task}: take one of {', '.join(TASKS)}")
+    kind, _, detail = name.partition(":")
+    module = found("suite.data.sources", kind, f"unknown data {name}")
+    source: Source = module.source(detail, task, seed)
+    return source
+
+
+def found(package: str, name: str, problem: str) -> ModuleType:
+    """The module of this name in the package. ValueError starts with the problem and ends with names that exist."""
+    names = names_in(package)
+    if name not in names:
+        near = get_close_matches(name, names, n=3) or names
+        raise ValueError(f"{problem}: take {' or '.join(near)}")
+    return import_module(f"{package}.{name}")
+
+
+def names_in(package: str) -> list[str]:
+    """The names of the package's modules, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__))
+
+
+def normalised(images: Tensor) -> Tensor:
+    """`b 3 Y X` of light from 0 to 1 -> the same minus MEAN, over STD."""
+    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    return (images - mean) / std

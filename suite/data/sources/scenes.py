@@ -1,0 +1,85 @@
+"""`scenes` and `scenes:FAMILY`: images drawn when they are asked for, at the size that is asked for; they never end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from suite.data.dice import Dice
+from suite.data.scene import Family, Scene, draw
+from suite.data.source import Source, found, names_in, normalised
+from variants.contract import Grid
+
+FAMILIES = "suite.data.families"
+AT_ONCE = 2**20  # pixels: what drawing needs besides the images stays under about 100 MB
+DEFAULT = {"classification": "grating", "segmentation": "cue"}
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """One family under one seed. Splits are any names: each has scenes of its own."""
+
+    family: str
+    seed: int
+    shift: float = 0.0  # a scene is moved nowhere: its place may be what tells the class
+
+    @property
+    def module(self) -> Family:
+        return family_named(self.family)
+
+    @property
+    def name(self) -> str:
+        return f"scenes:{self.family}"
+
+    @property
+    def task(self) -> str:
+        return self.module.TASK
+
+    @property
+    def classes(self) -> int:
+        return self.module.CLASSES
+
+    @property
+    def chance(self) -> float:
+        return self.module.CHANCE
+
+    def ceiling(self, size: Grid) -> float | None:
+        return self.module.ceiling(size)
+
+    def count(self, split: str) -> int | None:
+        return None
+
+    def scene(self, split: str, indices: Sequence[int], device: str = "cpu") -> Scene:
+        """The descriptions behind the images."""
+        return self.module.describe(Dice(f"{self.family} {split} {self.seed}", indices, device))
+
+    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
+        """See Source.batch."""
+        step = max(AT_ONCE // size.n, 1)
+        parts = [self.drawn(split, indices[i : i + step], size, device) for i in range(0, len(indices), step)]
+        images, targets = zip(*parts, strict=True)
+        return torch.cat(images), torch.cat(targets)
+
+    def drawn(self, split: str, indices: Sequence[int], size: Grid, device: str) -> tuple[Tensor, Tensor]:
+        """The same, all of it at once."""
+        scene = self.scene(split, indices, device)
+        image, mask = draw(scene, size)
+        return normalised(image), scene.label if self.task == "classification" else mask
+
+
+def family_named(name: str) -> Family:
+    """The family of this name. ValueError names those that exist."""
+    return cast(Family, found(FAMILIES, name, f"unknown family of scenes {name}"))
+
+
+def source(detail: str, task: str, seed: int) -> Source:
+    """The family named by `detail`, or the task's default. ValueError if it is for another task."""
+    family = detail or DEFAULT[task]
+    if family_named(family).TASK != task:
+        fitting = " or ".join(f"scenes:{f}" for f in names_in(FAMILIES) if family_named(f).TASK == task)
+        raise ValueError(f"scenes:{family} is not for {task}: take {fitting}")
+    return Scenes(family, seed)
