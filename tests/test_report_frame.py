@@ -1,0 +1,168 @@
+"""Records -> tidy frame, intervals and ranks, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+import statistics
+from dataclasses import replace
+
+import pytest
+from report_fakes import failed, made, network, sweep
+
+from reports.frame import tidy
+from reports.interval import of_mean, of_median, shared_ranks, student
+from reports.table import to_csv, to_json
+from reports.units import interval, number
+from suite.record import COLUMNS, Metric
+
+
+def latency(values: list[float], **case: object) -> list:
+    """One record for each round."""
+    start = network("vit", quantity="latency", **case)
+    return [made(replace(start, round=i), {"latency_ms": Metric(v, "ms", v - 1, v + 1)}) for i, v in enumerate(values)]
+
+
+def only(frame, metric: str):
+    rows = frame[frame["metric"] == metric]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_rounds_become_the_median_with_an_interval_over_processes() -> None:
+    row = only(tidy(latency([10.0, 14.0, 11.0])), "latency_ms")
+    assert (row["value"], row["interval"], row["n"]) == (11.0, "over 3 processes", 3)
+    logs = [math.log(v) for v in (10.0, 14.0, 11.0)]
+    half = 4.303 * statistics.stdev(logs) / math.sqrt(3)
+    assert row["low"] == pytest.approx(math.exp(statistics.fmean(logs) - half))
+    assert row["high"] == pytest.approx(math.exp(statistics.fmean(logs) + half))
+
+
+def test_one_round_keeps_its_interval_and_says_that_it_is_within_one_process() -> None:
+    row = only(tidy(latency([10.0])), "latency_ms")
+    assert (row["value"], row["low"], row["high"], row["interval"]) == (10.0, 9.0, 11.0, "within one process")
+
+
+def test_a_failed_round_is_a_row_beside_the_median_of_the_others() -> None:
+    records = latency([10.0, 12.0])
+    lost = failed(replace(records[0].case, round=2), "crash", "the worker died: start the command again")
+    frame = tidy([*records, lost])
+    assert only(frame, "latency_ms")["interval"] == "over 2 processes"
+    assert only(frame, "")["status"] == "crash"
+
+
+def test_only_the_last_record_of_a_case_counts() -> None:
+    case = network("vit", quantity="latency")
+    frame = tidy([failed(case, "not_reached", "the minutes were over"), *latency([10.0])])
+    assert list(frame["status"]) == ["ok"]
+
+
+def test_seeds_become_their_mean_and_one_seed_is_named() -> None:
+    case = network("vit", quantity="accuracy", data="scenes:grating")
+    records = [made(replace(case, seed=i), {"top1": Metric(v, "", v - 0.1, v + 0.1)}) for i, v in enumerate([0.5, 0.7])]
+    row = only(tidy(records), "top1")
+    assert (row["value"], row["interval"]) == (pytest.approx(0.6), "over 2 seeds")
+    assert (row["low"], row["high"]) == (0.0, 1.0)  # Student's interval of two seeds is wider than the scale
+    assert only(tidy(records[:1]), "top1")["interval"] == "one seed"
+
+
+def test_seeds_of_a_latency_are_not_pooled() -> None:
+    records = [*latency([10.0], seed=0), *latency([20.0], seed=1)]
+    assert list(tidy(records)["setting"]) == ["seed 0", "seed 1"]
+
+
+def test_what_differs_between_networks_or_settings_is_named_and_nothing_else() -> None:
+    vit = network("vit")
+    networks = [vit, replace(vit, layout="pyramid"), network("swin"), replace(vit, recipe="changed")]
+    metrics = {"macs": Metric(1e9, "MAC")}
+    frame = tidy([made(c, metrics) for c in networks])
+    assert set(frame["series"]) >= {"swin", "vit · pyramid"}
+    assert len(set(frame["series"])) == 4
+    assert set(frame["setting"]) == {""}
+    slow = {"identity": {"cpu": "slow"}}
+    frame = tidy([made(vit, metrics), made(replace(vit, batch=2), metrics, machine=slow)])
+    assert all("batch" in s and "cpu" in s for s in frame["setting"])
+
+
+def test_a_missing_memory_keeps_its_prediction() -> None:
+    case = network("pixel", quantity="memory")
+    row = only(
+        tidy([failed(case, "too_large", "needs 3 GiB", notes={"predicted_bytes": 3 * 2**30})]), "predicted_bytes"
+    )
+    assert (row["value"], row["status"]) == (3 * 2**30, "too_large")
+
+
+def test_no_records_make_an_empty_frame_with_its_columns() -> None:
+    frame = tidy([])
+    assert frame.empty and set(COLUMNS) < set(frame.columns)
+
+
+@pytest.mark.parametrize(("degrees", "point"), [(1, 12.706), (10, 2.228), (11, 2.201), (20, 2.086), (1000, 1.962)])
+def test_student(degrees: int, point: float) -> None:
+    assert student(degrees) == pytest.approx(point, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [3, 6, 9, 20])
+def test_intervals_of_the_median_cover_it_as_often_as_they_say(n: int) -> None:
+    generator = random.Random(n)
+    spans = [of_median([generator.lognormvariate(0, 0.2) for _ in range(n)]) for _ in range(1500)]
+    assert sum(low <= 1 <= high for _, low, high in spans) / 1500 > 0.93
+    assert all(low <= centre <= high for centre, low, high in spans)
+
+
+def test_equal_values_have_an_interval_of_no_width() -> None:
+    for spans in (of_mean([3.0, 3.0]), of_median([3.0, 3.0])):
+        assert spans == pytest.approx((3.0, 3.0, 3.0))
+
+
+def test_overlapping_intervals_share_their_ranks_also_by_way_of_a_third() -> None:
+    assert shared_ranks([(1, 2), (5, 6), (3, 4)]) == [(1, 1), (3, 3), (2, 2)]
+    assert shared_ranks([(1, 3), (4, 6), (2, 5), (7, 8)]) == [(1, 3), (1, 3), (1, 3), (4, 4)]
+    assert shared_ranks([]) == []
+
+
+def test_csv_holds_the_rows_and_no_formula() -> None:
+    names = ["=1+1", "+vit", "-vit", "@vit", "\tvit", " =1", "vit"]
+    records = [made(network(n, layout="isotropic"), {"macs": Metric(-1.5, "MAC")}) for n in names]
+    rows = list(csv.DictReader(io.StringIO(to_csv(records))))
+    assert [r["design"] for r in rows] == ["'" + n for n in names[:-1]] + ["vit"]
+    assert rows[0]["value"] == "-1.5"
+    assert list(rows[0])[: len(COLUMNS)] == list(COLUMNS)
+    assert to_csv([]).startswith("design,layout")
+
+
+def test_json_is_strict_and_null_stands_for_what_is_not_there() -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    text = to_json([*sweep(designs=2), failed(network("=x"), "crash", "died")])
+    rows = json.loads(text, parse_constant=refuse)
+    assert rows[-1]["value"] is None and rows[-1]["design"] == "=x"
+    assert json.loads(to_json([])) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("params", 5_012_345, "5.01 M"),
+        ("macs", 4.605e9, "4.61 GMAC"),
+        ("macs", 999.9e6, "1.00 GMAC"),
+        ("peak_bytes", 3 * 2**30, "3.00 GiB"),
+        ("latency_ms", 12345, "12.3 s"),
+        ("latency_ms", 0.05, "50.0 µs"),
+        ("top1", 0.8745, "87.5 %"),
+        ("throughput_img_s", 12.345, "12.3 img/s"),
+        ("novel", 3.14159, "3.14 things"),
+    ],
+)
+def test_numbers_carry_three_digits_and_their_unit(metric: str, value: float, text: str) -> None:
+    assert number(metric, value, "things" if metric == "novel" else "") == text
+
+
+def test_an_interval_has_digits_enough_to_tell_its_ends_apart() -> None:
+    assert interval("latency_ms", 101.2, 101.4) == "101.2 to 101.4 ms"
+    assert interval("latency_ms", 900, 1100) == "0.90 to 1.10 s"
+    assert interval("top1", 0.5, 0.625) == "50.0 to 62.5 %"
