@@ -60,7 +60,8 @@ class Case:
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise TypeError(f"not fields of a case: {', '.join(sorted(unknown))}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**frozen)
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.mode} · {self.design} · {self.task} · {self.resolution}"
