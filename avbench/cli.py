@@ -1,0 +1,113 @@
+"""The commands of avbench: one short function each, no logic. A user's error ends in one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avbench.request import Request, takes_request
+
+app = typer.Typer(
+    help="Attention designs for vision under one budget: what they cost, what they learn, on your machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output.")]
+Params = Annotated[str, typer.Option(help="The budget, such as 5M: adds sizes and costs at 224 pixels.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `avbench sweep` wrote.")]
+Name = Annotated[str, typer.Argument(help="A name of `avbench list`, ./mine.py or package.module:RECIPE.")]
+
+
+@app.command("list")
+def list_(params: Params = "", as_json: Json = False, as_csv: Csv = False) -> None:
+    """Every design: title, paper, growth."""
+    from avbench.listing import listing, show_listing
+
+    show_listing(listing(params), as_json, as_csv)
+
+
+@app.command()
+def show(name: Name, params: Params = "5M") -> None:
+    """One design: its mathematics, its source, its sizes."""
+    from avbench.listing import show_design
+
+    show_design(name, params)
+
+
+@app.command()
+@takes_request
+def plan(request: Request, as_json: Json = False, as_csv: Csv = False) -> None:
+    """What a sweep would measure and what it would cost, before it starts."""
+    from avbench.planning import planned, show_plan
+
+    show_plan(planned(request), as_json, as_csv)
+
+
+@app.command()
+@takes_request
+def sweep(
+    request: Request,
+    run: Annotated[Path | None, typer.Option(help="The run folder; by default runs/<date-time>.")] = None,
+) -> None:
+    """Measure, record and report. The same command again goes on where it ended."""
+    from avbench.sweeping import sweep
+
+    raise typer.Exit(sweep(request, run))
+
+
+@app.command()
+def records(run: RunFolder, as_json: Json = False, as_csv: Csv = False) -> None:
+    """The records of a run: one row for each number."""
+    from avbench.listing import show_records
+
+    show_records(run, as_json, as_csv)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write the report of a run."""
+    from avbench.sweeping import write_report
+
+    write_report(run)
+
+
+@app.command()
+def check(name: Name, params: Params = "5M") -> None:
+    """Run on a design, perhaps your own, what ours must pass."""
+    from avbench.checking import show_check
+
+    raise typer.Exit(show_check(name, params))
+
+
+@app.command()
+def doctor(
+    as_json: Json = False,
+    threads: Annotated[int | None, typer.Option(help="Of the CPU; by default all.")] = None,
+) -> None:
+    """This machine: versions, devices, free memory, and how fast it is."""
+    from avbench.checking import show_doctor
+
+    show_doctor(threads, as_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command and exits: 0, 2 on an error of the user, 130 on Ctrl-C."""
+    try:
+        app(arguments)
+    except (ValueError, OSError) as error:
+        print(f"avbench: {sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return " ".join(str(error).split())

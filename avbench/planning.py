@@ -1,0 +1,103 @@
+"""From a request to a plan, and how a plan is printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from rich.console import Console
+
+from avbench.find import find, names
+from avbench.request import Request
+from avbench.table import plain, show
+from suite.axes import Limits
+from suite.machine import calibrate, default_threads
+from suite.plan import Plan, Planned, plan
+from suite.units import bytes_text, count_text, duration
+
+
+def planned(request: Request, limits: Limits | None = None) -> Plan:
+    """Finds the designs, calibrates the machine and plans. ValueError says what of the request cannot be."""
+    axes, limits = request.axes(), limits or request.limits()
+    designs = [find(name) for name in request.designs or names()]
+    calibrations = {
+        (device, dtype): calibrate(device, dtype, axes.threads)
+        for device, dtype in product(axes.devices, axes.dtypes)
+    }
+    return plan(designs, axes, calibrations, limits, processes=default_threads())
+
+
+def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
+    """Prints every case; a table shows rounds and seeds of one network in one row, and ends with the total."""
+    if as_json or as_csv:
+        show([row(p) for p in made.cases], as_json, as_csv, {})
+        return
+    shown: dict[str, Any] = dict.fromkeys(("design", "task", "px", "case", "x"), plain)
+    shown |= {"MACs": _or_blank(count_text), "peak": _or_blank(bytes_text)}
+    shown |= {"one pass": _or_blank(duration), "measuring": _or_blank(duration), "not tried": plain}
+    show([brief(p, times) for p, times in merged(made).items()], False, False, shown)
+    Console().print(total(made), highlight=False)
+
+
+def brief(planned: Planned, times: int) -> dict[str, Any]:
+    """A case as one row for people; `times` is how often it is measured."""
+    case = planned.case
+    batch = f" batch {case.batch}" if case.batch > 1 else ""
+    return {
+        "design": case.design,
+        "task": case.task.removesuffix("ification").removesuffix("entation"),
+        "px": case.resolution,
+        "case": case.quantity + (" train" if case.mode == "train" and case.quantity != "accuracy" else "") + batch,
+        "x": times,
+        "MACs": planned.macs,
+        "peak": planned.peak_bytes,
+        "one pass": planned.pass_seconds if case.quantity != "static" else None,
+        "measuring": planned.seconds,
+        "not tried": f"{planned.status.replace('_', ' ')}: {planned.reason}" if planned.reason else None,
+    }
+
+
+def row(planned: Planned) -> dict[str, Any]:
+    """A case and its prediction, fit for JSON."""
+    case = planned.case
+    return {
+        "design": case.design,
+        "layout": case.layout,
+        "position": case.position,
+        "task": case.task,
+        "resolution": case.resolution,
+        "quantity": case.quantity,
+        "mode": case.mode,
+        "batch": case.batch,
+        "device": case.device,
+        "dtype": case.dtype,
+        "backend": case.backend,
+        "seed": case.seed,
+        "round": case.round,
+        "macs": planned.macs,
+        "peak_bytes": planned.peak_bytes,
+        "pass_seconds": planned.pass_seconds,
+        "seconds": planned.seconds,
+        "status": planned.status,
+        "reason": planned.reason,
+        "id": case.id,
+    }
+
+
+def merged(made: Plan) -> dict[Planned, int]:
+    """The plan with the rounds and seeds of one workload as one, and how many they are."""
+    alike = Counter(replace(p, case=replace(p.case, round=0, seed=0)) for p in made.cases)
+    return {replace(p, seconds=p.seconds * times): times for p, times in alike.items()}
+
+
+def total(made: Plan) -> str:
+    """One sentence: how many cases, how long, what is not tried."""
+    left_out = Counter(p.status for p in made.cases if p.status != "ok")
+    told = "".join(f", {count} {status.replace('_', ' ')}" for status, count in left_out.items())
+    return f"{len(made.tried)} cases, about {duration(made.seconds)}{told}"
+
+
+def _or_blank(write: Any) -> Any:
+    return lambda value: "" if value is None else write(value)

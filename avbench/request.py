@@ -1,0 +1,159 @@
+"""Request: the options that `plan` and `sweep` share, as they were written; and what they mean."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from suite.axes import Axes, Data, Limits
+
+MINUTES_WITHOUT_GPU = 20.0
+WHAT, NETWORKS, WORK, LEARNING, EFFORT = "What", "Networks", "Workloads", "Learning", "Effort"
+
+
+def option(default: Any, help: str, panel: str) -> Any:
+    """A field that becomes the flag of its name."""
+    return field(default=default, metadata={"cli": Option(help=help, rich_help_panel=panel)})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One field for each option; several values are separated by commas."""
+
+    designs: list[str] | None = field(
+        default=None,
+        metadata={"cli": Argument(help="Names of `avbench list`, ./mine.py or package.module:RECIPE; none: all.")},
+    )
+    res: str = option("224,512,1024", "Pixels: 224, or rows x columns: 224x320.", WHAT)
+    task: str = option("classification,segmentation", "classification, segmentation.", WHAT)
+    metric: str = option("params,macs,memory,latency,accuracy", "What to measure.", WHAT)
+    params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
+    layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
+    position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)
+    classes: int | None = option(None, "By default as many as the data has.", NETWORKS)
+    batch: str = option("1", "Images at once, for memory and latency.", WORK)
+    device: str = option("", "cpu, cuda, cuda:1; by default cuda where there is one.", WORK)
+    dtype: str = option("float32", "float32, bfloat16, float16.", WORK)
+    backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form.", WORK)
+    mode: str = option("inference", "inference, train; for latency. Memory is measured in both.", WORK)
+    threads: int | None = option(None, "Of the CPU; by default all.", WORK)
+    data: str = option("scenes", "scenes, digits, folder:PATH.", LEARNING)
+    train_images: int = option(2000, "Images that a network learns from.", LEARNING)
+    train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
+    seeds: int = option(1, "Trainings of each network.", LEARNING)
+    rounds: int = option(3, "Fresh processes that each latency is measured in.", EFFORT)
+    minutes: float | None = option(None, "Of the run; by default 20 without a GPU, no end with one.", EFFORT)
+    case_seconds: float = option(60.0, "A measurement that would take longer is not tried.", EFFORT)
+    memory: str = option("", "A measurement that would need more is not tried: 24GB; by default what is free.", EFFORT)
+
+    def device_names(self) -> tuple[str, ...]:
+        """The devices, each of which this machine has. ValueError names one that it lacks."""
+        from suite.machine import default_device, require
+
+        names = _listed(self.device) or (default_device(),)
+        for name in names:
+            require(name)
+        return names
+
+    def axes(self) -> Axes:
+        """What is varied. ValueError says which option cannot be read."""
+        from suite.axes import Axes
+        from suite.machine import default_threads
+        from suite.units import parse_count, parse_size
+
+        tasks = _listed(self.task)
+        return Axes(
+            resolutions=tuple(parse_size(text) for text in _listed(self.res)),
+            tasks=tasks,
+            params=parse_count(self.params),
+            layouts=_listed(self.layout) or ("",),
+            positions=_listed(self.position) or ("",),
+            batches=tuple(_whole(text, "batch") for text in _listed(self.batch)),
+            devices=self.device_names(),
+            dtypes=_listed(self.dtype),
+            backends=_listed(self.backend),
+            modes=_listed(self.mode),
+            metrics=_listed(self.metric),
+            data=data_of(self.data, tasks),
+            classes=self.classes,
+            train_images=self.train_images,
+            train_minutes=self.train_minutes,
+            seeds=self.seeds,
+            rounds=self.rounds,
+            threads=default_threads() if self.threads is None else self.threads,
+        )
+
+    def limits(self) -> Limits:
+        """What the run and its cases may take."""
+        from suite.axes import Limits
+        from suite.units import parse_bytes
+
+        minutes = self.minutes
+        if minutes is None and self.device_names() == ("cpu",):
+            minutes = MINUTES_WITHOUT_GPU
+        memory = parse_bytes(self.memory) if self.memory else None
+        return Limits(self.case_seconds, memory, minutes if minutes is None or isfinite(minutes) else None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that was asked for, fit for JSON."""
+        return asdict(self)
+
+
+def data_of(name: str, tasks: tuple[str, ...]) -> Data:
+    """What is known of the data before any image is read. ValueError if no task can be learnt from it."""
+    from suite.axes import Data
+    from suite.data.source import load
+
+    classes, refused = {}, {}
+    for task in tasks:
+        try:
+            classes[task] = load(name, task, 0).classes
+        except ValueError as error:
+            refused[task] = str(error)
+    if refused and not classes:
+        raise ValueError(next(iter(refused.values())))
+    return Data(name, classes, refused)
+
+
+def takes_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command whose first parameter is a Request one option for each field of it."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    hints = get_type_hints(Request)
+    asked = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=_cli_default(f), annotation=hints[f.name])
+        for f in fields(Request)
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        request = Request(**{f.name: given.pop(f.name) for f in fields(Request)})
+        command(request, **given)
+
+    wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads
+        [*asked, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own)]
+    )
+    return wrapper
+
+
+def _cli_default(f: Any) -> Any:
+    """The Typer option of a field, with the field's default in it."""
+    shown = f.metadata["cli"]
+    shown.default = f.default
+    return shown
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(piece.strip() for piece in text.split(",") if piece.strip()))
+
+
+def _whole(text: str, flag: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"--{flag} {text} is no whole number: write one such as 8, or several such as 1,8")
+    return int(text)

@@ -1,0 +1,80 @@
+"""sweep: plan, run, report. It picks the run folder, and goes on with one that the same command left unfinished."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from avbench.display import Display
+from avbench.planning import planned, total
+from avbench.request import Request
+from suite.machine import default_threads, fingerprint
+from suite.run import STARTS, Outcome, run
+from suite.units import duration
+from suite.worker import Worker
+
+RUNS = Path("runs")
+
+
+def sweep(request: Request, folder: Path | None) -> int:
+    """Measures what is asked for and writes the report. Returns the exit code: 0, or 130 after Ctrl-C."""
+    console = Console(stderr=True, highlight=False)
+    limits = request.limits()
+    chosen = folder or unfinished(request) or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    console.print("planning ...")
+    plan = planned(request, limits)
+    console.print(f"{total(plan)}; writing to {chosen}{' (going on)' if (chosen / STARTS).exists() else ''}")
+    threads = request.threads or default_threads()
+
+    def worker() -> Worker:
+        return Worker(threads=threads, log=chosen / "worker.log")
+
+    machine = fingerprint(next((p.case.device for p in plan.tried), "cpu"))
+    with Display() as display:
+        outcome = run(plan, chosen, limits, worker, display, machine, request.as_dict())
+    console.print(summary(outcome))
+    write_report(chosen)
+    return 130 if outcome.interrupted else 0
+
+
+def write_report(run: Path) -> None:
+    """Writes the report of a run and prints the way to it."""
+    from reports.page import write
+
+    page = write(run)
+    Console(highlight=False, soft_wrap=True).print(f"[link={page.resolve().as_uri()}]{page}[/link]")
+
+
+def unfinished(request: Request) -> Path | None:
+    """The newest folder of runs/ that this same request began and did not end."""
+    for folder in sorted(RUNS.glob("*/"), reverse=True):
+        notes = notes_of(folder)
+        begun = [note["request"] for note in notes if "request" in note]
+        if begun and begun[-1] == request.as_dict() and notes[-1].get("not_reached") != 0:
+            return folder
+    return None
+
+
+def notes_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's starts.jsonl; none if it is missing or broken."""
+    try:
+        return [json.loads(line) for line in (folder / STARTS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+
+
+def summary(outcome: Outcome) -> str:
+    """What became of the run, in one line."""
+    counts = {
+        "measured": outcome.measured,
+        "measured before": outcome.kept,
+        "not tried": outcome.not_tried,
+        "not reached": outcome.not_reached,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to measure"
+    end = " (interrupted)" if outcome.interrupted else ""
+    return f"{told} in {duration(outcome.seconds)}{end}; {outcome.overhead:.0%} of it beside measuring"

@@ -1,0 +1,97 @@
+"""What a run varies (Axes), learns from (Data) and may take (Limits)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suite.case import MODES, TASKS
+from variants.contract import Grid
+
+METRICS = {"params": "static", "macs": "static", "memory": "memory", "latency": "latency", "accuracy": "accuracy"}
+DTYPES = ("float32", "bfloat16", "float16")
+BACKENDS = ("sdpa", "math")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What accuracy is measured on: classes by task, and for a task that it lacks the sentence that says why."""
+
+    name: str = "scenes"
+    classes: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What is varied: every combination becomes cases. ValueError on a value that is none, or on an empty axis."""
+
+    resolutions: tuple[Grid, ...] = (Grid(224, 224), Grid(512, 512), Grid(1024, 1024))
+    tasks: tuple[str, ...] = TASKS
+    params: int = 5_000_000
+    layouts: tuple[str, ...] = ("",)  # "" is the design's own
+    positions: tuple[str, ...] = ("",)  # "" is the design's own
+    batches: tuple[int, ...] = (1,)
+    devices: tuple[str, ...] = ("cpu",)
+    dtypes: tuple[str, ...] = ("float32",)
+    backends: tuple[str, ...] = ("sdpa",)
+    modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
+    metrics: tuple[str, ...] = tuple(METRICS)
+    data: Data = Data()
+    classes: int | None = None  # of the networks that are counted and timed; None: as many as the data has
+    train_images: int = 2000
+    train_minutes: float = 1.0
+    train_batch: int = 16
+    lr: float = 1e-3
+    seeds: int = 1
+    rounds: int = 3
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        _among("task", self.tasks, TASKS)
+        _among("metric", self.metrics, tuple(METRICS))
+        _among("mode", self.modes, MODES)
+        _among("dtype", self.dtypes, DTYPES)
+        _among("backend", self.backends, BACKENDS)
+        if not self.resolutions:
+            raise ValueError("--res is empty: name at least one resolution, such as 224")
+        numbers = {"seeds": self.seeds, "rounds": self.rounds, "threads": self.threads, "params": self.params}
+        numbers |= {"batch": min(self.batches, default=0), "classes": 1 if self.classes is None else self.classes}
+        for name, number in numbers.items():
+            if number < 1:
+                raise ValueError(f"--{name} is {number}: it must be at least 1")
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that hold the metrics, in the order of measuring."""
+        return tuple(dict.fromkeys(METRICS[m] for m in METRICS if m in self.metrics))
+
+    def classes_of(self, task: str) -> int:
+        """The classes of the networks that are counted and timed for a task."""
+        return self.classes or self.data.classes.get(task) or max(self.data.classes.values(), default=10)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one case and a whole run may take."""
+
+    case_seconds: float = 60.0
+    memory_bytes: int | None = None  # None: what is free
+    minutes: float | None = None  # None: no end
+
+    def __post_init__(self) -> None:
+        for name, value in {"case-seconds": self.case_seconds, "minutes": self.minutes}.items():
+            if value is not None and not value > 0:
+                raise ValueError(f"--{name} is {value:g}: it must be above 0")
+
+    @property
+    def training_seconds(self) -> float:
+        """What one accuracy case may take: the whole run, or a hundred ordinary cases where a run has no end."""
+        return self.minutes * 60 if self.minutes else 100 * self.case_seconds
+
+
+def _among(flag: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not values:
+        raise ValueError(f"--{flag} is empty: name at least one of {', '.join(known)}")
+    if unknown := [value for value in values if value not in known]:
+        raise ValueError(f"there is no {flag} {', '.join(unknown)}: choose from {', '.join(known)}")

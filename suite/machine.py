@@ -1,0 +1,222 @@
+"""The machine: what it is (identity), how it was (conditions), and how fast it is (calibrate).
+
+Records of different identity are never ranked together; conditions are only kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+ROOT = Path(__file__).resolve().parent.parent
+CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How fast this machine is, at one thread count, on one device, in one dtype."""
+
+    device: str
+    dtype: str
+    threads: int
+    matmul: float  # multiply-adds per second: matrices of the sizes that projections have
+    conv: float  # 3x3 convolutions
+    grouped: float  # depthwise 3x3 convolutions
+    attention: float  # fused scaled_dot_product_attention
+    bytes_per_second: float  # read and written by an elementwise operator whose tensors exceed the caches
+    operator_seconds: float  # what a module costs that calls one operator, however small its tensors
+    available_bytes: int
+
+
+def fingerprint(device: str = "cpu") -> dict[str, dict[str, Any]]:
+    """What must match for two measurements to be compared (identity), and what is only kept (conditions)."""
+    return {"identity": dict(_identity(device)), "conditions": _conditions(device)}
+
+
+def require(device: str) -> None:
+    """ValueError unless this machine has the device: cpu, cuda or cuda:N."""
+    kind, _, index = device.partition(":")
+    if device == "cpu":
+        return
+    if kind != "cuda" or (index and not index.isdecimal()):
+        raise ValueError(f"there is no device {device}: choose cpu, cuda or cuda:1")
+    count = torch.cuda.device_count()
+    if count == 0:
+        raise ValueError("this machine has no CUDA device that torch can use: choose --device cpu")
+    if int(index or 0) >= count:
+        raise ValueError(f"there is no {device}: this machine has cuda:0 to cuda:{count - 1}")
+
+
+def devices() -> list[str]:
+    """What `--device` may be here."""
+    return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+
+
+def default_device() -> str:
+    """cuda where torch can use it, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def available_bytes(device: str = "cpu") -> int:
+    """The memory that is free now: of the device, or of this process's control group if that is less."""
+    if device != "cpu":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available
+    limit, used = (_number(CGROUP / name) for name in ("memory.max", "memory.current"))
+    return free if limit is None or used is None else min(free, limit - used)
+
+
+def default_threads() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def calibrate(device: str = "cpu", dtype: str = "float32", threads: int = 1) -> Calibration:
+    """Times six operators for about a second, at this thread count. ValueError if the device is missing."""
+    require(device)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            return _calibrated(device, dtype, threads)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=device, dtype=getattr(torch, dtype))
+
+    x, wide = random(784, 192), random(768, 192)
+    image, kernel = random(1, 64, 56, 56), random(64, 64, 3, 3)
+    q = random(1, 3, 784, 64)
+    large, out = random(2**23), random(2**23)
+    small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
+    time_of = functools.partial(_seconds, device=device)
+    return Calibration(
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        matmul=784 * 192 * 768 / time_of(lambda: F.linear(x, wide)),
+        conv=56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, kernel, padding=1)),
+        grouped=56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, kernel[:, :1], padding=1, groups=64)),
+        attention=2 * 3 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(q, q, q)),
+        bytes_per_second=2 * large.nbytes / time_of(lambda: torch.mul(large, 2, out=out)),
+        operator_seconds=time_of(lambda: small(few)),
+        available_bytes=available_bytes(device),
+    )
+
+
+def _seconds(call: Callable[[], object], device: str, budget: float = 0.12) -> float:
+    """The least time of one call over blocks of at least a millisecond, in `budget` seconds."""
+    calls, best, end = 1, float("inf"), time.perf_counter() + budget
+    call()
+    while time.perf_counter() < end:
+        _wait(device)
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        _wait(device)
+        spent = time.perf_counter() - start
+        best = min(best, spent / calls)
+        calls = calls * 2 if spent < 1e-3 else calls
+    return best
+
+
+def _wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+@functools.cache
+def _identity(device: str) -> tuple[tuple[str, str], ...]:
+    model, flags = _processor()
+    found = {
+        "cpu": model,
+        "arch": platform.machine(),
+        "cores": str(psutil.cpu_count(logical=False) or os.cpu_count()),
+        "flags": hashlib.sha256(flags.encode()).hexdigest()[:8],
+        "simd": torch.backends.cpu.get_cpu_capability(),
+        "os": platform.system(),
+        "torch": torch.__version__,
+        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
+    }
+    if device != "cpu":
+        found |= {
+            "gpu": torch.cuda.get_device_name(device),
+            "cuda": str(torch.version.cuda),
+            "cudnn": str(torch.backends.cudnn.version()),
+            "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split("\n")[0],
+        }
+    return tuple(found.items())
+
+
+def _conditions(device: str) -> dict[str, Any]:
+    now: dict[str, Any] = {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "steal_s": getattr(psutil.cpu_times(), "steal", None),
+        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
+        "memory_bytes": psutil.virtual_memory().total,
+        "available_bytes": available_bytes(),
+    }
+    if device != "cpu":
+        now["gpu"] = _output("nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,power.limit", "--format=csv,noheader")
+    return now | dict(_source())
+
+
+@functools.cache
+def _source() -> tuple[tuple[str, Any], ...]:
+    """The commit of this checkout, whether it was edited since, and the hash of its constraints, where they exist."""
+    git = functools.partial(_output, "git", "-C", str(ROOT))
+    commit = git("rev-parse", "--short=12", "HEAD") if (ROOT / ".git").exists() else ""
+    lock = _text(ROOT / "constraints.txt")
+    return (
+        ("commit", commit or None),
+        ("dirty", bool(git("status", "--porcelain")) if commit else None),
+        ("lock", hashlib.sha256(lock.encode()).hexdigest()[:12] if lock else None),
+    )
+
+
+def _processor() -> tuple[str, str]:
+    """Model and flags, from /proc/cpuinfo where there is one."""
+    lines = _text(Path("/proc/cpuinfo")).split("\n\n")[0].splitlines()
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = found.get("model name") or _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor()
+    return name or platform.machine(), found.get("flags") or found.get("Features") or sys.platform
+
+
+def _output(*command: str) -> str:
+    """What a command prints; nothing if it is missing, fails, or takes over five seconds."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path)
+    return int(text) if text.isdecimal() else None

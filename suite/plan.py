@@ -1,0 +1,262 @@
+"""plan: recipes x workloads -> cases, each with its predicted cost; and what is not tried, with the reason.
+
+Pure: it builds no weights and times nothing. A network is simulated once for each mode, on tensors without memory.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, product
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+import torch
+
+from suite.axes import Axes, Limits
+from suite.case import Case
+from suite.machine import Calibration
+from suite.predict import Prediction, case_seconds, predict
+from suite.simulate import Simulated, simulate
+from suite.units import bytes_text, duration
+from variants.contract import Design, Grid
+
+SPARE = 0.9  # the share of the free memory that a case may be predicted to need
+
+Calibrations = Mapping[tuple[str, str], Calibration]
+"""By device and dtype."""
+Simulate = Callable[..., Simulated]
+"""`suite.simulate.simulate`, or a test's own."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A case, what it is predicted to cost, and whether it is to be tried (`ok`) or why not."""
+
+    case: Case
+    status: str = "ok"  # ok, not_applicable, too_large or too_slow
+    reason: str = ""
+    macs: int | None = None  # of one image, forward
+    peak_bytes: int | None = None
+    pass_seconds: float | None = None  # one forward pass, or one training step, of the batch
+    seconds: float = 0.0  # to measure the case
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every case of a run, in the order of designs, resolutions, tasks and quantities."""
+
+    cases: tuple[Planned, ...]
+
+    @property
+    def tried(self) -> tuple[Planned, ...]:
+        return tuple(p for p in self.cases if p.status == "ok")
+
+    @property
+    def seconds(self) -> float:
+        """What measuring everything that is tried is predicted to take."""
+        return sum(p.seconds for p in self.tried)
+
+
+def plan(
+    designs: Sequence[Design],
+    axes: Axes,
+    calibrations: Calibrations,
+    limits: Limits,
+    simulate: Simulate = simulate,
+    processes: int = 1,
+) -> Plan:
+    """The plan of a run, worked out by several processes where the platform can fork.
+
+    ValueError if not one case applies: its message is the first case's reason.
+    """
+    one = partial(plan_one, axes=axes, calibrations=calibrations, limits=limits, simulate=simulate)
+    shapes = list(product(designs, axes.layouts, axes.positions))
+    planned = list(chain.from_iterable(_mapped(one, shapes, min(processes, len(shapes)))))
+    if planned and all(p.status == "not_applicable" for p in planned):
+        raise ValueError(planned[0].reason)
+    return Plan(tuple({p.case.id: p for p in planned}.values()))
+
+
+def plan_one(
+    shape: tuple[Design, str, str], axes: Axes, calibrations: Calibrations, limits: Limits, simulate: Simulate
+) -> list[Planned]:
+    """Every case of a design in one layout with one position; rows with the reason if it does not go there."""
+    design, layout, position = shape
+    try:
+        fitted = _shaped(design, layout, position).fitted(axes.params)
+    except ValueError as error:
+        return list(_refused(design, layout, position, axes, str(error)))
+    return list(Planner(fitted, axes, calibrations, limits, simulate).cases())
+
+
+def _mapped(one: Callable[[Any], list[Planned]], shapes: list[Any], processes: int) -> list[list[Planned]]:
+    if processes < 2 or sys.platform != "linux":
+        return [one(shape) for shape in shapes]
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_alone) as pool:
+        return list(pool.map(one, shapes))
+
+
+def _alone() -> None:
+    """A forked process leaves Ctrl-C to its parent, and cannot use the threads that its parent started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _shaped(design: Design, layout: str, position: str) -> Design:
+    shaped = design.in_layout(layout) if layout else design
+    return shaped.with_position(position) if position else shaped
+
+
+def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str) -> Iterator[Planned]:
+    """One row for each quantity of a design that does not take the layout, the position or the budget."""
+    for size, task, quantity in product(axes.resolutions, axes.tasks, axes.quantities):
+        yield Planned(
+            Case(
+                quantity=quantity,
+                design=design.name,
+                layout=layout or design.layout_name,
+                position=position or design.position_name,
+                task=task,
+                classes=axes.classes_of(task),
+                height=size.y,
+                width=size.x,
+                params_budget=axes.params,
+                threads=axes.threads,
+            ),
+            "not_applicable",
+            reason,
+        )
+
+
+class Workload(NamedTuple):
+    """All that decides a simulation of one image."""
+
+    task: str
+    classes: int
+    size: Grid
+    mode: str
+    dtype: str
+    backend: str
+
+
+class Planner:
+    """Plans one fitted design, each of whose networks is simulated once."""
+
+    def __init__(
+        self, design: Design, axes: Axes, calibrations: Calibrations, limits: Limits, simulate: Simulate
+    ) -> None:
+        self.design, self.axes, self.calibrations = design, axes, calibrations
+        self.limits, self.simulate = limits, simulate
+        self.seen: dict[Workload, Simulated | Exception] = {}
+
+    def cases(self) -> Iterator[Planned]:
+        """All of them: resolution by resolution, task by task."""
+        quantities = {"static": self._static, "memory": self._memory, "latency": self._latency}
+        quantities["accuracy"] = self._accuracy
+        for size, task, quantity in product(self.axes.resolutions, self.axes.tasks, self.axes.quantities):
+            for case in quantities[quantity](size, task):
+                yield self.planned(case)
+
+    def planned(self, case: Case) -> Planned:
+        """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
+        if case.quantity == "accuracy" and case.task in self.axes.data.refused:
+            return Planned(case, "not_applicable", self.axes.data.refused[case.task])
+        calibration = self.calibrations[case.device, case.dtype]
+        try:
+            cost = predict(case, self._simulated, calibration)
+        except ValueError as error:
+            return Planned(case, "not_applicable", str(error))
+        except Exception as error:  # a design that breaks here breaks in its worker too, and there it becomes a row
+            reason = f"not predicted ({type(error).__name__}: {error})"
+            return Planned(case, reason=reason, seconds=self.limits.case_seconds)
+        seconds = case_seconds(case, cost, self.limits.case_seconds)
+        status, reason = self._verdict(case, cost, seconds, calibration.available_bytes)
+        return Planned(case, status, reason, cost.macs, cost.peak_bytes, cost.pass_seconds, seconds)
+
+    def _verdict(self, case: Case, cost: Prediction, seconds: float, free: int) -> tuple[str, str]:
+        """Status and reason. Counting needs neither memory nor time, so it is tried whatever the size."""
+        if case.quantity == "static":
+            return "ok", ""
+        training = case.quantity == "accuracy"
+        limit = self.limits.training_seconds if training else self.limits.case_seconds
+        available = self.limits.memory_bytes or int(SPARE * free)
+        flag = "--minutes" if training else "--case-seconds"
+        reasons = []
+        if large := cost.needed_bytes > available:
+            needed = bytes_text(cost.needed_bytes)
+            reasons.append(f"needs about {needed} of memory, {bytes_text(available)} are available")
+        if seconds > limit:
+            reasons.append(f"needs about {duration(seconds)}, the limit is {duration(limit)} ({flag})")
+        status = "too_large" if large else "too_slow" if reasons else "ok"
+        return status, "; ".join(reasons)
+
+    def _simulated(self, case: Case) -> Simulated:
+        """The simulation of the case's network, taken once. Raises whatever it raised."""
+        size = Grid(case.height, case.width)
+        work = Workload(case.task, case.classes, size, case.mode, case.dtype, case.backend)
+        if work not in self.seen:
+            try:
+                self.seen[work] = self.simulate(self.design, **work._asdict())
+            except Exception as error:
+                self.seen[work] = error
+        found = self.seen[work]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _static(self, size: Grid, task: str) -> Iterator[Case]:
+        yield replace(self._case("static", size, task), device=self.axes.devices[0], dtype=self.axes.dtypes[0])
+
+    def _memory(self, size: Grid, task: str) -> Iterator[Case]:
+        for case, mode in product(self._workloads("memory", size, task), ("inference", "train")):
+            yield replace(case, mode=mode)
+
+    def _latency(self, size: Grid, task: str) -> Iterator[Case]:
+        axes = self.axes
+        for case, mode, round in product(self._workloads("latency", size, task), axes.modes, range(axes.rounds)):
+            yield replace(case, mode=mode, round=round)
+
+    def _workloads(self, quantity: str, size: Grid, task: str) -> list[Case]:
+        axes, case = self.axes, self._case(quantity, size, task)
+        return [
+            replace(case, device=device, dtype=dtype, backend=backend, batch=batch)
+            for device, dtype, backend, batch in product(axes.devices, axes.dtypes, axes.backends, axes.batches)
+        ]
+
+    def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
+        axes = self.axes
+        case = replace(
+            self._case("accuracy", size, task),
+            classes=axes.data.classes.get(task, axes.classes_of(task)),
+            mode="train",
+            batch=axes.train_batch,
+            data=axes.data.name,
+            train_images=axes.train_images,
+            train_minutes=axes.train_minutes,
+            lr=axes.lr,
+        )
+        for device, dtype, seed in product(axes.devices, axes.dtypes, range(axes.seeds)):
+            yield replace(case, device=device, dtype=dtype, seed=seed)
+
+    def _case(self, quantity: str, size: Grid, task: str) -> Case:
+        design, axes = self.design, self.axes
+        return Case(
+            quantity=quantity,
+            design=design.name,
+            layout=design.layout_name,
+            position=design.position_name,
+            task=task,
+            classes=axes.classes_of(task),
+            height=size.y,
+            width=size.x,
+            recipe=str(design),
+            widths=design.widths,
+            extra=design.extra,
+            params_budget=axes.params,
+            threads=axes.threads,
+        )

@@ -1,0 +1,84 @@
+"""predict: how long a case takes, from one simulated pass and a second of calibration.
+
+    pass_seconds = MACs / rate + bytes / bandwidth + kernels x overhead
+
+A training step is simulated as one, so its backward pass needs no factor of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
+
+from suite.case import Case
+from suite.machine import Calibration
+from suite.simulate import Simulated
+
+BUILD_SECONDS = 0.5  # to draw the weights and send the record home
+COUNT_SECONDS = 1.0  # three counts on the meta device
+MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
+LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
+LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
+LEAST_PASSES = 3  # where the case's limit allows no more
+PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
+TEST_IMAGES = 1000
+RENDER_SECONDS = 5e-7  # a pixel of a scene
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one network is predicted to take."""
+
+    macs: int  # of one image, forward
+    peak_bytes: int  # of the pass, beyond what rests; see suite/simulate.py
+    needed_bytes: int  # all that the process holds at that moment
+    pass_seconds: float  # of the batch: forward, or one training step
+    forward_seconds: float  # of one image
+
+
+def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
+    """The cost of one pass of the case. Raises whatever the simulation raises."""
+    forward = simulated(replace(case, mode="inference", batch=1))
+    work = forward if case.quantity == "static" else simulated(replace(case, batch=1))
+    work = batched(work, case.batch)
+    return Prediction(
+        macs=forward.macs,
+        peak_bytes=work.peak_bytes,
+        needed_bytes=work.peak_bytes + work.resting_bytes,
+        pass_seconds=pass_seconds(work, calibration),
+        forward_seconds=pass_seconds(forward, calibration),
+    )
+
+
+def batched(work: Simulated, batch: int) -> Simulated:
+    """The pass of one image, for a batch: gradients and optimiser state stay as they are, all else is multiplied."""
+    fixed = sum(work.by_category.get(name, 0) for name in ("gradients", "optimiser"))
+    return replace(
+        work,
+        peak_bytes=fixed + batch * (work.peak_bytes - fixed),
+        macs=batch * work.macs,
+        moved_bytes=batch * work.moved_bytes,
+    )
+
+
+def pass_seconds(work: Simulated, calibration: Calibration) -> float:
+    """The time of one pass."""
+    moving = work.moved_bytes / calibration.bytes_per_second
+    return work.macs / calibration.matmul + moving + work.kernels * calibration.operator_seconds
+
+
+def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
+    """The time of measuring the case, which may take `limit` seconds, in a worker that runs already."""
+    if case.quantity == "static":
+        return COUNT_SECONDS
+    if case.quantity == "memory":
+        return BUILD_SECONDS + MEMORY_PASSES[case.mode] * cost.pass_seconds
+    if case.quantity == "latency":
+        long = min(LATENCY_PASSES * cost.pass_seconds, max(LEAST_PASSES * cost.pass_seconds, PATIENCE * limit))
+        return BUILD_SECONDS + max(LATENCY_SECONDS, long)
+    render = RENDER_SECONDS * case.height * case.width
+    learning = case.train_images * (cost.pass_seconds / case.batch + render)
+    if case.train_minutes:
+        learning = min(learning or inf, 60 * case.train_minutes)
+    return BUILD_SECONDS + learning + TEST_IMAGES * (cost.forward_seconds + render)

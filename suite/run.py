@@ -1,0 +1,262 @@
+"""run: measures a plan within its minutes, cheap before dear, whole comparisons before dearer ones.
+
+The order: every static quantity; memory and the first round of latency, resolution by resolution; accuracy, within its
+share of what is left; the later rounds of latency, each in a fresh process; then more accuracy while time remains.
+A case is started only if it should end in time. What was not reached is a record too, and the same command goes on
+with it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from suite.axes import Limits
+from suite.case import Case
+from suite.machine import available_bytes
+from suite.pace import Pace, first
+from suite.plan import SPARE, Plan, Planned
+from suite.record import TRY_AGAIN, Journal, Record, latest, read
+
+ACCURACY_SHARE = 0.5  # the least part of what is left after the first round that accuracy gets before later rounds
+GRACE = 30.0  # seconds that the last case may go on when the run's minutes are over
+UNTRIED = TRY_AGAIN | {"too_large", "too_slow", "not_applicable"}  # a case that was never measured
+FAILED = frozenset({"oom", "crash", "timeout", "nan", "error"})
+STARTS = "starts.jsonl"
+
+
+class Measurer(Protocol):
+    """What a run asks of a worker, which is `suite.worker.Worker`."""
+
+    def __enter__(self) -> Measurer: ...
+    def __exit__(self, *error: object) -> None: ...
+    def measure(
+        self, case: Case, limit_s: float, memory_bytes: int, progress: Callable[[float], None] | None = None
+    ) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a display shows: a case that begins or goes on (no record), or that has ended with its record."""
+
+    planned: Planned
+    fraction: float
+    record: Record | None
+    done: int
+    total: int
+    seconds_left: float
+
+
+@dataclass
+class Outcome:
+    """What became of a run."""
+
+    measured: int = 0
+    kept: int = 0  # what an earlier start had measured
+    not_tried: int = 0  # does not apply, too large, too slow
+    not_reached: int = 0
+    interrupted: bool = False
+    seconds: float = 0.0
+    measuring_seconds: float = 0.0
+
+    @property
+    def overhead(self) -> float:
+        """The share of the run that was not spent measuring."""
+        return max(0.0, 1 - self.measuring_seconds / self.seconds) if self.measured else 0.0
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    limits: Limits,
+    worker: Callable[[], Measurer],
+    tell: Callable[[Event], None] = lambda event: None,
+    machine: dict[str, Any] | None = None,
+    request: dict[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """Measures what the folder does not hold yet, each round in a new `worker()`.
+
+    starts.jsonl keeps the request (whatever it is) and, at the end, the outcome.
+
+    Ctrl-C ends it cleanly: the case in flight is dropped and the outcome is `interrupted`. ValueError if the folder
+    cannot be written, or belongs to a sweep that is still running.
+    """
+    with _opened(folder) as journal:
+        sweep = Sweep(plan, journal, limits, worker, tell, machine or {}, clock)
+        sweep.note({"request": request or {}, "limits": asdict(limits), "machine": machine or {}})
+        try:
+            sweep.measure()
+        except KeyboardInterrupt:
+            sweep.outcome.interrupted = True
+        return sweep.finish()
+
+
+def _opened(folder: Path) -> Journal:
+    try:
+        return Journal(folder)
+    except OSError as error:
+        raise ValueError(f"cannot write to {folder} ({error.strerror or error}): choose another --run") from None
+
+
+class Sweep:
+    """One start of a run."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        limits: Limits,
+        worker: Callable[[], Measurer],
+        tell: Callable[[Event], None],
+        machine: dict[str, Any],
+        clock: Callable[[], float],
+    ) -> None:
+        self.plan, self.journal, self.limits, self.worker = plan, journal, limits, worker
+        self.tell, self.machine, self.clock = tell, machine, clock
+        self.began, self.pace, self.outcome = clock(), Pace(), Outcome()
+        self.deadline = self.began + limits.minutes * 60 if limits.minutes else math.inf
+        self.held = {r.id: r for r in latest(journal.records) if r.status not in UNTRIED}
+        for planned in plan.tried:
+            if record := self.held.get(planned.case.id):
+                self.pace.learn(planned, record.seconds)
+                self.outcome.kept += 1
+
+    def measure(self) -> None:
+        """Everything, in the order that this module states."""
+        self._write_untried()
+        rounds = self._rounds()
+        static = _cheap_first(p for p in self.plan.tried if p.case.quantity == "static")
+        accuracy = sorted(
+            (p for p in self.plan.tried if p.case.quantity == "accuracy"),
+            key=lambda p: (p.case.height * p.case.width, p.case.seed, p.seconds),
+        )
+        self._stage(static + rounds[0], self.deadline)
+        self._stage(accuracy, self._accuracy_until(p for later in rounds[1:] for p in later))
+        for later in rounds[1:]:
+            self._stage(later, self.deadline)
+        self._stage(accuracy, self.deadline)
+
+    def finish(self) -> Outcome:
+        """Writes a record for each case that was not reached, and a note of the outcome, which it returns."""
+        held = {r.id: r for r in latest(read(self.journal.path.parent))}
+        for planned in self.plan.tried:
+            record = held.get(planned.case.id)
+            if record is None or record.status in UNTRIED:
+                self.outcome.not_reached += 1
+            if record is None or record.status in UNTRIED - TRY_AGAIN:
+                minutes = self.pace.seconds(planned) / 60
+                reason = f"not reached, needs about {max(minutes, 0.1):.1f} min: start the same command again"
+                self._append(self._unmeasured(planned, "not_reached", reason))
+        self.outcome.seconds = self.clock() - self.began
+        self.note(asdict(self.outcome) | {"overhead": round(self.outcome.overhead, 4)})
+        return self.outcome
+
+    def _rounds(self) -> list[list[Planned]]:
+        """Memory with the first round of latency, then each later round; cheap before dear in each."""
+        timed = [p for p in self.plan.tried if p.case.quantity in ("memory", "latency")]
+        last = max((p.case.round for p in timed), default=0)
+        return [_cheap_first(p for p in timed if p.case.round == r) for r in range(last + 1)]
+
+    def _accuracy_until(self, later: Iterable[Planned]) -> float:
+        """When accuracy must make way for the later rounds of latency."""
+        now = self.clock()
+        reserved = sum(self.pace.seconds(p) for p in later if p.case.id not in self.held)
+        return max(self.deadline - reserved, now + ACCURACY_SHARE * (self.deadline - now))
+
+    def _stage(self, cases: Iterable[Planned], until: float) -> None:
+        """Measures those that are missing and should end before `until`, in one worker that starts when needed."""
+        with ExitStack() as stack:
+            worker: Measurer | None = None
+            for planned in cases:
+                if planned.case.id in self.held or self._failed_in_first_round(planned):
+                    continue
+                if self.clock() + self.pace.seconds(planned) > until:
+                    continue
+                worker = worker or stack.enter_context(self.worker())
+                self._measure(worker, planned)
+
+    def _failed_in_first_round(self, planned: Planned) -> bool:
+        """A case that failed once is not tried in every round: its later rounds take over the reason."""
+        before = self.held.get(first(planned.case).id)
+        if planned.case.round == 0 or before is None or before.status not in FAILED:
+            return False
+        self._keep(planned, self._unmeasured(planned, before.status, f"as in the first round: {before.reason}"))
+        return True
+
+    def _measure(self, worker: Measurer, planned: Planned) -> None:
+        case, limit = planned.case, self._limit(planned)
+        allowed = min(limit, self.deadline - self.clock() + GRACE)
+        self._tell(planned, 0.0)
+        began = self.clock()
+        record = worker.measure(case, allowed, self._memory(case), lambda fraction: self._tell(planned, fraction))
+        if record.status == "timeout" and allowed < limit:
+            return  # the run's minutes were over, not the case's: not reached
+        self.pace.learn(planned, self.clock() - began)
+        self.outcome.measured += 1
+        self.outcome.measuring_seconds += record.seconds
+        self._keep(planned, record)
+
+    def _limit(self, planned: Planned) -> float:
+        """The seconds after which a case counts as hung."""
+        if planned.case.quantity != "accuracy":
+            return self.limits.case_seconds
+        return min(self.limits.training_seconds, 3 * planned.seconds + self.limits.case_seconds)
+
+    def _memory(self, case: Case) -> int:
+        return self.limits.memory_bytes or int(SPARE * available_bytes(case.device))
+
+    def _keep(self, planned: Planned, record: Record) -> None:
+        predicted = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
+        machine = record.machine or self.machine
+        self._append(replace(record, notes=predicted | record.notes, machine=machine))
+        self.held[planned.case.id] = record
+        self._tell(planned, 1.0, record)
+
+    def _append(self, record: Record) -> None:
+        try:
+            self.journal.append(record)
+        except OSError as error:
+            place, why = self.journal.path, error.strerror or error
+            raise ValueError(f"cannot write to {place} ({why}): make room and start the same command again") from None
+
+    def _write_untried(self) -> None:
+        """A record for each case that does not apply, or that is too large or too slow; once."""
+        known = {(r.id, r.status, r.reason) for r in latest(self.journal.records)}
+        for planned in self.plan.cases:
+            if planned.status == "ok" or planned.case.id in self.held:
+                continue
+            self.outcome.not_tried += 1
+            if (planned.case.id, planned.status, planned.reason) not in known:
+                self._append(self._unmeasured(planned, planned.status, planned.reason))
+
+    def _unmeasured(self, planned: Planned, status: str, reason: str) -> Record:
+        notes = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
+        return Record(planned.case, status, reason, notes=notes, machine=self.machine, started=_now())
+
+    def _tell(self, planned: Planned, fraction: float, record: Record | None = None) -> None:
+        done = self.outcome.kept + self.outcome.measured
+        missing = sum(self.pace.seconds(p) for p in self.plan.tried if p.case.id not in self.held)
+        left = max(0.0, min(missing, self.deadline - self.clock()))
+        self.tell(Event(planned, fraction, record, done, len(self.plan.tried), left))
+
+    def note(self, values: dict[str, Any]) -> None:
+        """Adds a line to starts.jsonl."""
+        with (self.journal.path.parent / STARTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"at": _now()} | values) + "\n")
+
+
+def _cheap_first(cases: Iterable[Planned]) -> list[Planned]:
+    """Resolution by resolution, within each by predicted time."""
+    return sorted(cases, key=lambda p: (p.case.height * p.case.width, p.seconds))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
