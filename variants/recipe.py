@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from variants.contract import Card, Grid, Mixer, Position
-from variants.parts.backbone import Backbone, Classifier, initialise
+from variants.parts.backbone import Backbone, Classifier, Undrawn, initialise
 from variants.parts.block import Bottleneck, Transformer
 from variants.parts.downsample import Merge
 from variants.parts.head import Linear, Mean
@@ -241,9 +241,9 @@ class Recipe:
 
         `task` is "classification" (logits `b classes`) or "segmentation" (logits `b classes Y X`).
         """
-        backbone = self._backbone(size)
         head = {"classification": self.head, "segmentation": self.decoder}[task]
-        network = Classifier(backbone, head(self.widths, classes))
+        with Undrawn():
+            network = Classifier(self._backbone(size), head(self.widths, classes))
         if not next(network.parameters()).is_meta:
             initialise(network)
         return network
@@ -283,5 +283,5 @@ class Recipe:
 
 def body_params(recipe: Recipe, size: Grid = REFERENCE) -> int:
     """Parameters of everything but the task head, counted on the meta device."""
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         return sum(p.numel() for p in recipe._backbone(size).parameters())

@@ -29,12 +29,11 @@ class Window(Mixer):
 
     def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned, window: int = 7) -> None:
         super().__init__()
-        self.dim, self.heads, self.window, self.built_for = dim, heads, window, grid
+        self.dim, self.heads, self.window = dim, heads, window
         self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         side = Grid(window, window)
         self.position = position(heads, dim // heads, side, side)
-        self.register_buffer("mask", self.mask_of(grid), persistent=False)
-        self.mask: Tensor
+        self.last_mask: tuple[Grid, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
@@ -42,7 +41,7 @@ class Window(Mixer):
         q, k, v = self.to_qkv(x).view(b, y, x_, 3, self.heads, -1).unbind(3)  # b y x h e, three times
         q, k, v = (self.cut(t, grid) for t in (self.position.turn(q), self.position.turn(k), v))  # b W h w w e
         bias = self.position.logits(q * q.shape[-1] ** -0.5, side)  # ... h n n, or None
-        mask = self.mask if grid == self.built_for else self.mask_of(grid).to(x.device)  # W 1 n n, or empty
+        mask = self.mask(grid, x.device)  # W 1 n n, or empty
         if mask.numel():
             bias = q.new_zeros(()) if bias is None else bias
             bias = bias.masked_fill(~mask, float("-inf"))  # ... W h n n, or W 1 n n
@@ -79,6 +78,12 @@ class Window(Mixer):
         t = t.reshape(b, Y, X, w.y, w.x, -1).transpose(2, 3).reshape(b, Y * w.y, X * w.x, -1)
         t = t.roll((rows, columns), (1, 2)) if rows or columns else t
         return t[:, : grid.y, : grid.x]
+
+    def mask(self, grid: Grid, device: torch.device) -> Tensor:
+        """The mask of this grid, kept until another grid comes."""
+        if self.last_mask is None or self.last_mask[0] != grid or self.last_mask[1].device != device:
+            self.last_mask = grid, self.mask_of(grid).to(device)
+        return self.last_mask[1]
 
     def mask_of(self, grid: Grid) -> Tensor:
         """`W 1 n n`, true where a token may see another; empty where it may see all of its window.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from variants.contract import Grid
 
@@ -37,6 +39,7 @@ class Backbone(nn.Module):
     def macs(self, size: Grid) -> int:
         """Multiply-adds for one image of so many pixels, exact."""
         grid, total = self.stem.grid(size), self.stem.macs(size)  # type: ignore[operator]  # a Piece
+        total += self.place.macs(grid)  # type: ignore[operator]  # a Nowhere
         for stage in self.stages:
             for piece in stage:  # type: ignore[attr-defined]  # a Sequential of Pieces
                 total += piece.macs(grid)
@@ -66,6 +69,16 @@ class Classifier(nn.Module):
             "head": sum(p.numel() for p in self.head.parameters()),
             "grid": sum(p.numel() for m in growing for p in m.parameters()),
         }
+
+
+class Undrawn(TorchFunctionMode):
+    """While entered, weights on the meta device are not drawn: they hold no numbers, and it would take most time."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init" and (weight := kwargs.get("tensor", *args[:1])).is_meta:
+            return weight
+        return func(*args, **kwargs)
 
 
 def initialise(network: nn.Module) -> None:

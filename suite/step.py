@@ -1,0 +1,83 @@
+"""One pass of a network, as every instrument runs it: inference, or a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import AdamW, Optimizer
+
+from variants.contract import Grid
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+class NotFiniteError(ArithmeticError):
+    """A network answered with numbers that are not finite."""
+
+
+def finite(answer: Tensor, what: str) -> Tensor:
+    """The answer. NotFiniteError if any of it is not a finite number."""
+    if not torch.isfinite(answer).all():
+        raise NotFiniteError(f"{what} of the network is not finite")
+    return answer
+
+
+def attention_backend(name: str) -> AbstractContextManager[None]:
+    """`sdpa` leaves the choice of the kernel to torch, `math` is the plain form. ValueError on another name."""
+    if name not in ("sdpa", "math"):
+        raise ValueError(f"no attention backend is called {name}: choose sdpa or math")
+    return sdpa_kernel(SDPBackend.MATH) if name == "math" else nullcontext()
+
+
+def random_images(size: Grid, batch: int, dtype: str, device: str = "cpu") -> Tensor:
+    """Normal noise, `b 3 Y X`, at a new address. Never zeros, whose products may cost less."""
+    return torch.randn(batch, 3, size.y, size.x, dtype=DTYPES[dtype], device=device)
+
+
+def random_targets(task: str, classes: int, size: Grid, batch: int, device: str = "cpu") -> Tensor:
+    """Labels: `b`, or `b Y X` for segmentation."""
+    shape = (batch,) if task == "classification" else (batch, size.y, size.x)
+    return torch.randint(classes, shape, device=device)
+
+
+def infer(network: nn.Module, images: Tensor) -> Tensor:
+    """Images `b 3 Y X` -> logits, without a graph."""
+    with torch.no_grad():
+        return network(images)
+
+
+def optimiser_of(network: nn.Module) -> Optimizer:
+    """AdamW as the instruments use it: one fused kernel, which allocates nothing but its state."""
+    return AdamW(network.parameters(), lr=1e-4, fused=True)
+
+
+def forward_backward(
+    network: nn.Module, images: Tensor, targets: Tensor, entering: Callable[[str], None] = lambda phase: None
+) -> Tensor:
+    """The loss; its gradients are left in the parameters. `entering` hears of `activations`, then of `temporary`."""
+    entering("activations")
+    loss = F.cross_entropy(network(images), targets)
+    entering("temporary")
+    loss.backward()
+    return loss.detach()
+
+
+def train(
+    network: nn.Module, optimiser: Optimizer, images: Tensor, targets: Tensor,
+    entering: Callable[[str], None] = lambda phase: None,
+) -> Tensor:  # fmt: skip
+    """Forward, loss, backward, AdamW: returns the loss, leaves no gradients."""
+    loss = forward_backward(network, images, targets, entering)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return loss
+
+
+def state_tensors(optimiser: Optimizer) -> list[Tensor]:
+    """Moments and step counts of all parameters."""
+    return [value for state in optimiser.state.values() for value in state.values() if isinstance(value, Tensor)]

@@ -1,0 +1,213 @@
+"""A case becomes a record: its metrics, its notes, and a status for what went wrong."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, replace
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from fakes import Fake, find
+from torch import nn
+
+from suite.case import Case
+from suite.measure import Bench
+from suite.record import Record
+from variants.contract import Grid
+
+CASE = Case("static", "tiny", "isotropic", "none", "classification", 10, 32, 48)
+STATIC = {"params", "params_body", "params_head", "params_grid", "macs", "other_flops"}
+
+
+def measured(**changes: Any) -> Record:
+    return Bench(find).measure(replace(CASE, **changes), limit_s=2.0)
+
+
+def test_static_quantities() -> None:
+    record = measured()
+    assert record.status == "ok"
+    assert set(record.metrics) == STATIC
+    assert record.metrics["params"].value == record.metrics["params_body"].value + record.metrics["params_head"].value
+    assert record.metrics["macs"].unit == "MAC"
+    assert record.notes == {"policy": "patch 4"}
+    assert record.seconds > 0
+    assert record.started.endswith("+00:00")
+    assert Record.from_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize("mode", ["inference", "train"])
+def test_memory_beside_its_prediction(mode: str) -> None:
+    metrics = measured(quantity="memory", mode=mode, batch=2).metrics
+    assert metrics["predicted_bytes"].value == pytest.approx(metrics["live_bytes"].value, rel=0.01)
+    assert metrics["peak_bytes"].value == metrics["live_bytes"].value + metrics["workspace_bytes"].value
+    assert metrics["resting_bytes"].value > 0
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+@pytest.mark.parametrize("mode", ["inference", "train"])
+def test_latency_with_samples_and_circumstances(mode: str, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suite.measure.LATENCY_SECONDS", 0.1)
+    record = measured(quantity="latency", mode=mode, task=task, batch=2)
+    time, rate = record.metrics["latency_ms"], record.metrics["throughput_img_s"]
+    assert rate.value == pytest.approx(2000 / time.value)
+    assert len(record.samples["latency_ms"]) == len(record.samples["cpu_ms"]) == time.n
+    if time.low is not None and rate.high is not None:
+        assert time.low <= time.value <= (time.high or 0)
+        assert rate.high == pytest.approx(2000 / time.low)
+    assert {"marks", "stopped_by", "steal_ms", "involuntary_switches"} < set(record.notes)
+    assert Record.from_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize("quantity", ["memory", "latency"])
+def test_a_network_of_nans_has_no_number(quantity: str) -> None:
+    record = measured(quantity=quantity, design="nan")
+    assert (record.status, record.metrics) == ("nan", {})
+    assert record.reason == "the answer of the network is not finite"
+
+
+def test_an_exception_is_one_line_and_its_traceback_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    record = measured(quantity="memory", design="raiser")
+    assert (record.status, record.reason) == ("error", "RuntimeError: the mixer broke")
+    assert "in forward" in capsys.readouterr().err
+
+
+def test_counts_that_disagree_are_an_error() -> None:
+    record = measured(design="miscounted")
+    assert record.status == "error"
+    assert "disagree: the formula" in record.reason
+
+
+def test_an_unknown_design_is_an_error() -> None:
+    record = measured(design="nothing")
+    assert record.status == "error"
+    assert "no fake design is called nothing" in record.reason
+
+
+def test_memory_that_is_not_there_is_a_status() -> None:
+    record = measured(quantity="memory", batch=2**40)
+    assert record.status == "oom"
+
+
+def test_layout_position_and_widths_of_the_case_are_taken() -> None:
+    wide = measured(widths=(64,), extra=(2,), layout="pyramid")
+    assert wide.metrics["params"].value > 4 * measured().metrics["params"].value
+    assert "takes no position rotary" in measured(position="rotary").reason
+    assert "does not go into the layout bottleneck" in measured(layout="bottleneck").reason
+
+
+def test_the_residual_of_a_budget_is_noted() -> None:
+    body = measured().metrics["params_body"].value
+    assert measured(params_budget=10_000).notes["residual"] == pytest.approx(body / 10_000 - 1)
+
+
+def test_a_compiled_network_has_a_peak_and_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.Module, "compile", lambda network: None)
+    assert set(measured(quantity="memory", compiled=True).metrics) == {"peak_bytes", "resting_bytes"}
+
+
+@dataclass(frozen=True)
+class Counted(Fake):
+    """Notes each build of a network with memory."""
+
+    def build(self, task: str, classes: int, size: Grid) -> nn.Module:
+        network = super().build(task, classes, size)
+        if next(network.parameters()).device.type == "cpu":
+            BUILT.append(next(network.parameters()).sum().item())
+        return network
+
+
+BUILT: list[float] = []
+
+
+def test_a_network_is_built_once_for_its_quantities_and_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suite.measure.LATENCY_SECONDS", 0.05)
+    BUILT.clear()
+    bench = Bench(lambda name: Counted(name))
+    memory, latency = replace(CASE, quantity="memory"), replace(CASE, quantity="latency")
+    for case in (memory, latency, replace(latency, round=1)):
+        assert bench.measure(case).status == "ok"
+    assert len(BUILT) == 1
+    for case in (replace(memory, mode="train"), memory, replace(memory, height=40)):
+        assert bench.measure(case).status == "ok"
+    assert len(BUILT) == 3  # none for the training step, which may change the weights it finds
+    assert len(set(BUILT)) == 1  # one seed, one set of weights
+    bench.measure(replace(memory, seed=1))
+    assert len(set(BUILT)) == 2
+
+
+def test_the_plain_form_of_attention_takes_more_memory() -> None:
+    large = {"quantity": "memory", "height": 128, "width": 128}
+    fused, plain = measured(**large), measured(**large, backend="math")
+    assert plain.metrics["peak_bytes"].value > 2 * fused.metrics["peak_bytes"].value
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """In place of data and training, stubs that note what they are asked."""
+    outcome = SimpleNamespace(
+        status="ok", metric="top1", value=0.5, low=0.4, high=0.6, n=200, images_seen=640, seconds=1.0,
+        stopped_by="images", losses=[(64, 2.3)], more={},
+    )  # fmt: skip
+    asked = SimpleNamespace(outcome=outcome, schedule=None, source=None)
+
+    def load(name: str, task: str, seed: int) -> SimpleNamespace:
+        asked.source = (name, task, seed)
+        return SimpleNamespace(chance=0.1, ceiling=lambda size: 0.9 if size == Grid(32, 48) else None)
+
+    def learn(network: nn.Module, source: Any, size: Grid, schedule: Any, device: str, dtype: str, tell: Any) -> Any:
+        asked.schedule = schedule
+        tell(0.5)
+        return asked.outcome
+
+    for name, contents in {
+        "suite.data.source": {"load": load},
+        "suite.training.loop": {"learn": learn},
+        "suite.training.recipe": {"Schedule": lambda *values: values},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(contents)
+        monkeypatch.setitem(sys.modules, name, module)
+    return asked
+
+
+def test_accuracy_with_chance_and_ceiling(training: SimpleNamespace) -> None:
+    told: list[float] = []
+    case = replace(CASE, quantity="accuracy", data="digits", train_images=640, lr=1e-3, batch=64, seed=3)
+    record = Bench(find, told.append).measure(case)
+    assert record.status == "ok"
+    top1 = record.metrics["top1"]
+    assert (top1.value, top1.low, top1.high, top1.n) == (0.5, 0.4, 0.6, 200)
+    assert (record.metrics["chance"].value, record.metrics["ceiling"].value) == (0.1, 0.9)
+    assert (record.metrics["images_seen"].value, record.metrics["lr"].value) == (640, 1e-3)
+    assert record.notes["losses"] == [(64, 2.3)]
+    assert training.source == ("digits", "classification", 3)
+    assert training.schedule == (640, 0.0, 1e-3, 64, 3)
+    assert told == [0.5]
+
+
+def test_a_training_that_diverges_is_a_status(training: SimpleNamespace) -> None:
+    training.outcome.status, training.outcome.value = "nan", math.nan
+    record = measured(quantity="accuracy", data="digits", train_images=64)
+    assert (record.status, record.metrics) == ("nan", {})
+    assert record.notes["losses"] == [(64, 2.3)]
+
+
+def test_a_ceiling_that_nobody_knows_is_left_out(training: SimpleNamespace) -> None:
+    assert "ceiling" not in measured(quantity="accuracy", data="digits", train_images=64, height=64).metrics
+
+
+def test_inputs_are_not_zeros() -> None:
+    seen: list[torch.Tensor] = []
+
+    @dataclass(frozen=True)
+    class Watched(Fake):
+        def build(self, task: str, classes: int, size: Grid) -> nn.Module:
+            network = super().build(task, classes, size)
+            network.register_forward_pre_hook(lambda module, args: seen.append(args[0].std()))
+            return network
+
+    Bench(lambda name: Watched(name)).measure(replace(CASE, quantity="memory"))
+    assert all(0.9 < spread < 1.1 for spread in seen if spread.device.type == "cpu")

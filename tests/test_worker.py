@@ -1,0 +1,184 @@
+"""Whatever becomes of the worker's process, the case has a record and the next case runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.case import Case
+from suite.record import Record
+from suite.worker import Worker, environment, line_of
+
+CASE = Case("memory", "tiny", "isotropic", "none", "classification", 10, 32, 48)
+LIMIT_S, MEMORY = 60.0, 2**30
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with Worker("fakes:find", threads=1, log=tmp_path_factory.mktemp("worker") / "logs" / "worker.log") as worker:
+        yield worker
+
+
+def run(worker: Worker, limit_s: float = LIMIT_S, **changes: Any) -> Record:
+    return worker.measure(replace(CASE, **changes), limit_s, MEMORY)
+
+
+def pid(worker: Worker) -> int:
+    assert worker.process is not None
+    return worker.process.pid
+
+
+def test_a_healthy_worker_is_used_again(worker: Worker) -> None:
+    first = run(worker)
+    process = pid(worker)
+    second = run(worker)
+    assert first.status == second.status == "ok"
+    assert first.metrics == second.metrics
+    assert pid(worker) == process
+
+
+def test_an_exception_leaves_it_alive_and_a_traceback_in_the_log(worker: Worker) -> None:
+    run(worker)
+    process = pid(worker)
+    record = run(worker, design="raiser")
+    assert (record.status, record.reason) == ("error", "RuntimeError: the mixer broke")
+    assert 'raise RuntimeError("the mixer' in worker.log.read_text()
+    assert run(worker).status == "ok"
+    assert pid(worker) == process
+
+
+def test_what_a_design_prints_goes_to_the_log(worker: Worker) -> None:
+    assert run(worker, design="printer").status == "ok"
+    assert "noise" in worker.log.read_text()
+
+
+def test_numbers_that_are_not_finite_are_a_status(worker: Worker) -> None:
+    assert run(worker, design="nan").status == "nan"
+
+
+@pytest.mark.parametrize(
+    ("design", "reason"),
+    [
+        ("killer", "the process was ended by SIGKILL; see worker.log"),
+        ("leaver", "the process ended with exit code 3; see worker.log"),
+    ],
+)
+def test_a_death_is_a_crash_and_the_next_case_runs(worker: Worker, design: str, reason: str) -> None:
+    record = run(worker, design=design)
+    assert (record.status, record.reason) == ("crash", reason)
+    assert record.seconds > 0
+    assert record.started
+    assert run(worker).status == "ok"
+
+
+def test_a_hang_ends_at_its_limit_and_the_next_case_runs(worker: Worker) -> None:
+    run(worker)
+    process = pid(worker)
+    start = time.monotonic()
+    record = run(worker, 1.0, design="sleeper")
+    assert (record.status, record.reason) == ("timeout", "not over after 1 s, and stopped")
+    assert time.monotonic() - start < 30
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert run(worker).status == "ok"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may hold")
+def test_memory_beyond_the_limit_is_a_status_and_the_next_case_runs(worker: Worker) -> None:
+    record = run(worker, design="hog")
+    assert record.status == "oom"
+    assert record.reason.startswith("the memory ran out")
+    assert run(worker).status == "ok"
+
+
+def test_threads_are_pinned_before_torch_is_imported() -> None:
+    added = environment(3)
+    assert added["OMP_NUM_THREADS"] == added["MKL_NUM_THREADS"] == "3"
+    program = "import sys, suite.worker; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | added)
+
+
+def test_progress_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "talker.py").write_text(
+        "import suite.measure\n"
+        "def find(name):\n    suite.measure.accuracy = accuracy\n    from fakes import find\n    return find(name)\n"
+        "def accuracy(case, network, notes, tell):\n"
+        "    tell(0.25)\n    tell(0.5)\n    return suite.measure.Record(case, 'nan', 'as planned')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    told: list[float] = []
+    with Worker("talker:find", log=tmp_path / "log") as worker:
+        record = worker.measure(replace(CASE, quantity="accuracy"), LIMIT_S, MEMORY, told.append)
+    assert (record.status, record.reason) == ("nan", "as planned")
+    assert told == [0.25, 0.5]
+
+
+def test_a_place_that_does_not_exist_is_an_error_record(worker: Worker, tmp_path: Path) -> None:
+    with Worker("no.such:find", log=tmp_path / "log") as other:
+        record = other.measure(CASE, LIMIT_S, MEMORY)
+    assert record.status == "error"
+    assert "No module named 'no'" in record.reason
+
+
+def test_an_interrupted_parent_leaves_no_process(tmp_path: Path) -> None:
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with Worker("fakes:find", log=tmp_path / "log") as worker:
+            assert run(worker).status == "ok"
+            process = pid(worker)
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with pytest.raises(KeyboardInterrupt):
+                run(worker, design="sleeper")
+            with pytest.raises(ProcessLookupError):
+                os.kill(process, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def alive(process: int) -> bool:
+    """Whether the process runs: neither gone nor waiting to be reaped."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_orphan_ends_itself(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from suite.case import Case; from suite.worker import Worker\n"
+        f"w = Worker('fakes:find', log=Path({str(tmp_path / 'log')!r}))\n"
+        "c = dict(layout='isotropic', position='none', task='classification', classes=3, height=8, width=8)\n"
+        "w.measure(Case('memory', 'tiny', **c), 60, 2**30); print(w.process.pid, flush=True)\n"
+        "w.measure(Case('memory', 'sleeper', **c), 60, 2**30)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | environment(1))
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert alive(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 30
+    while alive(child) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def test_a_number_that_json_does_not_know_is_a_status() -> None:
+    record = Record(CASE, "ok", notes={"loss": float("inf")}, started="now")
+    read = Record.from_json(line_of(record))
+    assert (read.status, read.reason, read.case) == ("nan", "a measured number is not finite", CASE)
