@@ -85,11 +85,13 @@ class Layout:
     depths: tuple[int, ...]
     block: Part
     ratio: float = 4.0
+    ratios: tuple[float, ...] = ()  # one for each stage, where they differ
     head_width: int = 64
     heads: tuple[int, ...] = ()  # published numbers of heads; where empty, head_width decides
     downsample: Part | None = None  # None: the first block of a later stage has stride 2
     strides: tuple[int, ...] = ()  # published strides of the first blocks, where one is not 2
     stem_ratio: float = 1.0  # the stem's channels over the first stage's
+    places: bool = False  # whether the place is added anew at the start of each stage
     extra: tuple[int, ...] = ()
 
     def scaled(self, scale: float) -> Layout:
@@ -99,8 +101,12 @@ class Layout:
     def inner(self, stage: int) -> list[int]:
         """The inner width of each block of a stage."""
         depth, extra = self.depths[stage], self.extra[stage] if self.extra else 0
-        base = rounded(self.widths[stage] * self.ratio)
+        base = rounded(self.widths[stage] * self.ratio_of(stage))
         return [base + unit(base) * (extra // depth + (j < extra % depth)) for j in range(depth)]
+
+    def ratio_of(self, stage: int) -> float:
+        """The inner width of a stage over its width."""
+        return self.ratios[stage] if self.ratios else self.ratio
 
     def stride(self, stage: int) -> int:
         """The stride of the first block of a stage, where no downsample stands before it."""
@@ -111,10 +117,11 @@ class Layout:
         return self.heads[stage] if self.heads else heads_for(dim, self.head_width)
 
     def __str__(self) -> str:
-        sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratio} extra={self.extra}"
+        sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratios or self.ratio} extra={self.extra}"
         heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
         strides = f" strides={self.strides}" if self.strides else ""
-        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{strides}]"
+        places = " places at each stage" if self.places else ""
+        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{strides}{places}]"
 
 
 ISOTROPIC = Layout("isotropic", part(Patches, patch=16), (192,), (12,), part(Transformer))
@@ -151,7 +158,7 @@ class Recipe:
     layout: Layout = ISOTROPIC
     place: Part = part(Nowhere)
     position: Part = part(Position)
-    early: tuple[Part, ...] = ()  # mixers of the first stages where they differ, never of the last stage
+    early: tuple[Part, ...] = ()  # mixers of the first stages, or of every stage, where there are several stages
     head: Part = part(Mean)
     decoder: Part = part(Linear)
     given: Card | None = None  # for a design that is told apart by something else than its mixer
@@ -186,14 +193,22 @@ class Recipe:
     @property
     def heads(self) -> tuple[int, ...]:
         """Numbers of heads of the first block of each stage."""
-        bottleneck = self.layout.block.make is Bottleneck
-        dims = [self.layout.inner(i)[0] if bottleneck else w for i, w in enumerate(self.widths)]
+        inner = getattr(self.layout.block.make, "mixes_inner", False)
+        dims = [self.layout.inner(i)[0] if inner else w for i, w in enumerate(self.widths)]
         return tuple(self.layout.heads_of(i, dim) for i, dim in enumerate(dims))
 
     @property
     def policy(self) -> str:
-        parts = (self.layout.stem, self.place, *self.early, *self.mixers)
+        mixers = [mixer for stage in range(len(self.widths)) for mixer in self.mixers_of(stage)]
+        parts = (self.layout.stem, self.place, *mixers)
         return "; ".join(dict.fromkeys(p.policy for p in parts if p.policy))
+
+    def mixers_of(self, stage: int) -> tuple[Part, ...]:
+        """What the blocks of a stage take in turn."""
+        stages = len(self.widths)
+        if stages == 1 or stage >= len(self.early) or (stage == stages - 1 and len(self.early) < stages):
+            return self.mixers
+        return (self.early[stage],)
 
     def __str__(self) -> str:
         """The canonical text: equal for equal recipes, whatever their name."""
@@ -265,8 +280,9 @@ class Recipe:
         if i and layout.downsample:
             pieces.append(layout.downsample(dim, width))
             dim, grid = width, pieces[-1].grid(grid)
-        last = i == len(layout.widths) - 1
-        mixers = self.mixers if last or i >= len(self.early) else (self.early[i],)
+            if layout.places:
+                pieces.append(self.place(dim, grid))
+        mixers = self.mixers_of(i)
         for j, inner in enumerate(layout.inner(i)):
             mixer = partial(self._mixer, mixers[j % len(mixers)], i)
             stride = 1 if j or layout.downsample else layout.stride(i)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,6 +42,8 @@ class Bottleneck(Piece):
     Batch norm after each, ReLU between (1512.03385, figure 5). A mixer that cannot stride itself is followed by 2 x 2
     mean pooling where the block has stride 2 (1906.05909, section 3.3). A mixer may widen: to `mix.out` channels.
     """
+
+    mixes_inner: ClassVar[bool] = True  # the mixer has the inner width, not the stage's
 
     def __init__(
         self, dim: int, out: int, inner: int, stride: int, grid: Grid, mixer: MakeMixer, mix_norm: bool = True

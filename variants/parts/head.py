@@ -28,6 +28,24 @@ class Mean(nn.Module):
         return self.dim * self.classes
 
 
+class Widened(nn.Module):
+    """Classification: a 1 x 1 convolution to `width` channels with batch norm and ReLU, the mean, one linear layer."""
+
+    def __init__(self, widths: tuple[int, ...], classes: int, width: int = 1024) -> None:
+        super().__init__()
+        self.dim, self.classes, self.width = widths[-1], classes, width
+        self.to_width, self.norm = nn.Conv2d(self.dim, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.to_logits = nn.Linear(width, classes)
+
+    def forward(self, features: list[Tensor], size: Grid) -> Tensor:
+        """-> `b classes`."""
+        x = F.relu(self.norm(self.to_width(features[-1].permute(0, 3, 1, 2))))  # b width y x
+        return self.to_logits(x.mean((2, 3)))
+
+    def macs(self, grids: list[Grid], size: Grid) -> int:
+        return grids[-1].n * self.dim * self.width + self.width * self.classes
+
+
 class Linear(nn.Module):
     """Segmentation: every stage projected linearly, brought to the finest grid and added, then one linear layer.
 

@@ -2,9 +2,8 @@
 
     neighbour_logits(q, k, side)[i, o] = q_i · k_{i+o}         neighbour_mix(w, v, side)[i] = Σ_o w[i, o] v_{i+o}
 
-for the side² offsets o of a centred square; what lies outside the grid counts as zero. Both work on square blocks of
-queries, each against the square of keys that the block can see: dense products of a little more than twice the useful
-size, of which the useful band is a strided view. They are differentiable, and each is the other's derivative.
+for the side² offsets o of a centred square; what lies outside the grid counts as zero. They are differentiable, and
+each is the other's derivative.
 """
 
 from __future__ import annotations
@@ -17,58 +16,33 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from variants.contract import Grid
+from variants.parts.band import Axis, block_side, logits_of, mixed
 
 
-def block_side(side: int) -> int:
-    """Queries of one block along an axis: about half the neighbourhood, where waste and copies balance."""
-    return max(2, (side + 1) // 2)
-
-
-def blocks_of(t: Tensor, block: int, reach: int) -> Tensor:
-    """`b h y x e` -> `(b h Y X) m e`: for each block of the grid, its square grown by `reach`, zeros outside."""
-    b, h, y, x, e = t.shape
-    t = F.pad(t, (0, 0, reach, reach + -x % block, reach, reach + -y % block))
-    squares = t.unfold(2, block + 2 * reach, block).unfold(3, block + 2 * reach, block)  # b h Y X e K K
-    return squares.permute(0, 1, 2, 3, 5, 6, 4).reshape(-1, (block + 2 * reach) ** 2, e)
-
-
-def band(products: Tensor, grid: Grid, block: int, side: int) -> Tensor:
-    """A view of `(B Y X) block² K²`: for each query only its own neighbourhood, `B Y block X block side side`."""
-    Y, X, K = -(-grid.y // block), -(-grid.x // block), block + side - 1
-    square = block**2 * K**2
-    shape = (products.shape[0] // (Y * X), Y, block, X, block, side, side)
-    steps = (Y * X * square, X * square, block * K**2 + K, square, K**2 + 1, K, 1)
-    return products.as_strided(shape, steps, products.storage_offset())
+def centred(length: int, side: int) -> Axis:
+    """Each place sees `side` places around it."""
+    return Axis(0, length, -(side // 2), side, block_side(side))
 
 
 @torch.library.custom_op("avbench::neighbour_logits", mutates_args=())
 def neighbour_logits(q: Tensor, k: Tensor, side: int) -> Tensor:
     """`b h y x e` twice -> `b h y x (side side)`; side is odd."""
-    b, h, y, x, _ = q.shape
-    block = block_side(side)
-    products = blocks_of(q, block, 0) @ blocks_of(k, block, side // 2).mT  # (b h Y X) block² K²
-    out = band(products, Grid(y, x), block, side)
-    return out.reshape(b, h, y + -y % block, x + -x % block, side**2)[:, :, :y, :x].contiguous()
+    return logits_of(q, k, centred(q.shape[2], side), centred(q.shape[3], side)).contiguous()
 
 
 @torch.library.custom_op("avbench::neighbour_mix", mutates_args=())
 def neighbour_mix(w: Tensor, v: Tensor, side: int) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h y x e`; side is odd."""
-    b, h, y, x, e = v.shape
-    block = block_side(side)
-    squares = blocks_of(v, block, side // 2)  # (b h Y X) K² e
-    spread = w.new_zeros(len(squares), block**2, squares.shape[1])
-    places = band(spread, Grid(y, x), block, side)
-    places.copy_(F.pad(w, (0, 0, 0, -x % block, 0, -y % block)).view(places.shape))
-    out = (spread @ squares).view(b, h, *places.shape[1:4:2], block, block, e).transpose(3, 4)  # b h Y block X block e
-    return out.reshape(b, h, y + -y % block, x + -x % block, e)[:, :, :y, :x].contiguous()
+    return mixed(w, v, centred(v.shape[2], side), centred(v.shape[3], side)).contiguous()
 
 
 def transposed(w: Tensor, side: int) -> Tensor:
     """`b h y x (side side)`: the weight that i gives to i+o, found at i+o under the offset -o."""
+    if side == 1:
+        return w
     b, h, y, x, _ = w.shape
     r = side // 2
-    w = F.pad(w, (0, 0, r, r, r, r))  # b h y+2r x+2r side²
+    w = F.pad(w, (0, 0, r, r, r, r)).contiguous()  # b h y+2r x+2r side²
     per_image, per_head, per_row, per_column, _ = w.stride()
     steps = (per_image, per_head, per_row, per_column, per_row - side, per_column - 1)
     return w.as_strided((b, h, y, x, side, side), steps, w.storage_offset() + side**2 - 1).flatten(-2)

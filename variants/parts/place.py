@@ -1,4 +1,4 @@
-"""Places: absolute positions, added to the tokens once after the stem."""
+"""Places: absolute positions, added to the tokens after the stem, in some designs at the start of each stage too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid
+from variants.parts.piece import Piece
 
 
-class Nowhere(nn.Module):
+class Nowhere(Piece):
     """Tokens that are not told where they are."""
 
     name: ClassVar[str] = "none"
@@ -23,6 +24,10 @@ class Nowhere(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`b y x d` -> `b y x d`."""
         return x
+
+    def macs(self, grid: Grid) -> int:
+        """Multiply-adds of making what is added, once for a whole batch."""
+        return 0
 
 
 class Learned(Nowhere):

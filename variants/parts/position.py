@@ -57,7 +57,7 @@ class QueryRelative(Position):
     def logits(self, q: Tensor, keys: Grid) -> Tensor:
         """`... h (y x) (keys)`."""
         y, x = q.shape[-3:-1]
-        if y == x == 1:
+        if y == x == self.step == 1:
             return self._alone(q.flatten(-3, -2), keys)
         for_rows, for_columns = q.chunk(2, -1) if self.split else (q, q)
         rows = self._meet(for_rows, self.rows, self.reach(y, keys.y))  # ... h y x rows
@@ -87,7 +87,7 @@ class QueryRelative(Position):
         return met(q.flatten(-3, -2), table).unflatten(-2, q.shape[-3:-1])
 
     def macs(self, queries: Grid, keys: Grid) -> int:
-        if queries.n == 1:
+        if queries.n == self.step == 1:
             return self.heads * self.width * (1 + self.split) * keys.n
         reach = self.reach(queries.y, keys.y) + self.reach(queries.x, keys.x)
         return self.heads * queries.n * self.width * reach
@@ -130,4 +130,7 @@ def resized(table: Tensor, size: tuple[int, int]) -> Tensor:
     """`tables rows columns`, interpolated to another size where it was built for one."""
     if table.shape[-2:] == size:
         return table
+    for axis in (1, 2):
+        if size[axis - 1] == 1:
+            table = table.narrow(axis, table.shape[axis] // 2, 1)  # the offset 0, the only one that is left
     return F.interpolate(table[None], size, mode="bilinear", align_corners=True)[0]

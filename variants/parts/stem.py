@@ -22,11 +22,11 @@ class Patches(Piece):
 
     policy = "patches of {patch} px at every resolution"
 
-    def __init__(self, dim: int, patch: int = 16, norm: bool = False) -> None:
+    def __init__(self, dim: int, patch: int = 16, norm: bool = False, eps: float = 1e-5) -> None:
         super().__init__()
         self.dim, self.patch = dim, patch
         self.to_tokens = nn.Linear(3 * patch * patch, dim)
-        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
+        self.norm = nn.LayerNorm(dim, eps) if norm else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         p, images = self.patch, padded(images, self.patch)

@@ -1,0 +1,256 @@
+"""Residual networks with attention: outputs equal those of public implementations that got the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from variants import botnet, convnext, halo, hybrid_high
+from variants.contract import Grid, Position
+from variants.parts.block import Bottleneck
+from variants.parts.head import Widened
+from variants.parts.position import QueryRelative
+from variants.parts.resnet import ResNetFeatures
+from variants.recipe import Recipe, part
+
+timm = pytest.importorskip("timm")
+pytest.importorskip("torchvision")
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg  # noqa: E402  # only where there is a timm
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt  # noqa: E402
+
+TOLERANCE = 1e-10
+Lambda = import_module("variants.lambda").Lambda
+Modules = tuple[nn.Module, ...]
+
+
+def drawn(network: nn.Module) -> nn.Module:
+    """The network in float64, every number of it drawn anew, batch norms included."""
+    network = network.double().eval()
+    for name, t in network.state_dict().items():
+        if name.endswith("running_var"):
+            t.uniform_(0.5, 1.5)
+        elif t.dtype.is_floating_point and t.dim() < 2:
+            t.normal_(1.0 if name.endswith("weight") else 0.0, 0.1)
+        elif t.dtype.is_floating_point:
+            t.normal_(0.0, (t[0].numel() if name.endswith("weight") else t.shape[-1]) ** -0.5)
+    return network
+
+
+def built(recipe: Recipe, side: int, classes: int = 10) -> nn.Module:
+    """The network for square images, in float64."""
+    return recipe.build("classification", classes, Grid(side, side)).double().eval()
+
+
+def copy(ours: nn.Module, theirs: nn.Module) -> None:
+    """Weights and running statistics, of modules that hold the same ones; matrices may be 1 x 1 convolutions."""
+    state = [t for t in theirs.state_dict().values()]
+    with torch.no_grad():
+        for mine, t in zip(ours.state_dict().values(), state, strict=True):
+            mine.copy_(t.view(mine.shape))
+
+
+def error(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+def blocks_of(network: nn.Module) -> list[nn.Module]:
+    return [block for stage in network.backbone.stages for block in stage]
+
+
+def agree(ours: nn.Module, theirs: nn.Module, side: int) -> None:
+    """Both say the same of an image that neither has seen."""
+    images = torch.randn(1, 3, side, side, dtype=torch.float64)
+    with torch.no_grad():
+        assert error(ours(images), theirs(images)) < TOLERANCE
+
+
+def copy_bottleneck(ours: nn.Module, norms: Modules, convolutions: Modules, shortcut: nn.Module) -> None:
+    """All of a bottleneck but its mixer."""
+    mine = (ours.in_norm, ours.mix_norm, ours.out_norm, ours.to_inner, ours.to_out, ours.shortcut)
+    for a, b in zip(mine, (*norms, *convolutions, shortcut), strict=True):
+        copy(a, b)
+
+
+def copy_halo(ours: nn.Module, theirs: nn.Module) -> None:
+    """timm's keys and values alternate by head, and its tables meet queries that are not scaled."""
+    copy(ours.to_q, theirs.q)
+    kv = theirs.kv.weight.flatten(1).unflatten(0, (theirs.num_heads, -1))
+    k, v = kv.split([theirs.dim_head_qk, theirs.dim_head_v], 1)
+    with torch.no_grad():
+        ours.to_kv.weight.copy_(torch.cat([k.flatten(0, 1), v.flatten(0, 1)]))
+        ours.position.rows.copy_(theirs.pos_embed.height_rel[None] / theirs.scale)
+        ours.position.columns.copy_(theirs.pos_embed.width_rel[None] / theirs.scale)
+
+
+def test_halonet() -> None:
+    """One block a stage and an image of 128: the last stage is the whole of one block."""
+    stages = [ByoBlockCfg(type="self_attn", d=1, c=64 * 2**i, s=1 + (i > 0), br=1.0) for i in range(4)]
+    config = ByoModelCfg(
+        blocks=tuple(stages), stem_chs=64, stem_type="7x7", stem_pool="maxpool", self_attn_layer="halo",
+        self_attn_kwargs={"block_size": 8, "halo_size": 3},
+    )  # fmt: skip
+    recipe = halo.PUBLISHED["HaloNet-H1 (b8 h3 rv1 rb1 l3=10)"]
+    recipe = replace(recipe, layout=replace(recipe.layout, depths=(1, 1, 1, 1)))
+    theirs, ours = drawn(ByobNet(config, num_classes=10)), built(recipe, 128)
+    copy(ours.backbone.stem, theirs.stem)
+    copy(ours.head, theirs.head)
+    for mine, block in zip(blocks_of(ours), (b for stage in theirs.stages for b in stage), strict=True):
+        first, last = block.conv1_1x1, block.conv3_1x1
+        copy_bottleneck(mine, (first.bn, block.post_attn, last.bn), (first.conv, last.conv), block.shortcut)
+        copy_halo(mine.mix, block.self_attn)
+    agree(ours, theirs, 128)
+
+
+def test_bottleneck_transformer() -> None:
+    """The last stage; the reference has a ReLU in the shortcut that changes the width, so both come without it."""
+    peer = pytest.importorskip("bottleneck_transformer_pytorch")
+    theirs = drawn(
+        peer.BottleStack(
+            dim=32, fmap_size=5, dim_out=64, proj_factor=4, num_layers=2, heads=2, dim_head=8, rel_pos_emb=True,
+            downsample=False,
+        )
+    )  # fmt: skip
+    theirs.net[0].shortcut = theirs.net[0].shortcut[:2]
+    stage = nn.Sequential(*(Bottleneck(dim, 64, 16, 1, Grid(5, 5), all_to_all) for dim in (32, 64))).double().eval()
+    for mine, block in zip(stage, theirs.net, strict=True):
+        conv_in, norm_in, _, attention, _, norm_mix, _, conv_out, norm_out = block.net
+        copy_bottleneck(mine, (norm_in, norm_mix, norm_out), (conv_in, conv_out), block.shortcut)
+        copy(mine.mix.to_qkv, attention.to_qkv)
+        mine.mix.position.rows.data.copy_(attention.pos_emb.rel_height[None])
+        mine.mix.position.columns.data.copy_(attention.pos_emb.rel_width[None])
+    x = torch.randn(2, 32, 5, 5, dtype=torch.float64)
+    with torch.no_grad():
+        assert error(stage(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), theirs(x)) < TOLERANCE
+
+
+def all_to_all(dim: int, grid: Grid) -> nn.Module:
+    return botnet.AllToAll(dim, 2, grid, part(QueryRelative))
+
+
+def test_convnext() -> None:
+    """Narrower and less deep than any published one."""
+    widths, depths = (16, 24, 32, 40), (1, 1, 2, 1)
+    settings = [CNBlockConfig(w, out, d) for w, out, d in zip(widths, (*widths[1:], None), depths, strict=True)]
+    theirs = drawn(ConvNeXt(settings, num_classes=10))
+    recipe = convnext.PUBLISHED["ConvNeXt-T"]
+    ours = built(replace(recipe, layout=replace(recipe.layout, widths=widths, depths=depths)), 64)
+    ours.backbone.stem.to_tokens.weight.data.copy_(theirs.features[0][0].weight.flatten(1))
+    ours.backbone.stem.to_tokens.bias.data.copy_(theirs.features[0][0].bias)
+    copy(ours.backbone.stem.norm, theirs.features[0][1])
+    copy(ours.head, theirs.classifier)
+    layers = [layer for stage in theirs.features[1:] for layer in stage]
+    pieces = iter(blocks_of(ours))
+    for layer in layers:
+        if isinstance(layer, nn.LayerNorm):
+            downsample = next(pieces)
+            copy(downsample.norm, layer)
+        elif isinstance(layer, nn.Conv2d):
+            copy(downsample.to_out, layer)
+        else:
+            mine, (conv, _, norm, first, _, second, _) = next(pieces), layer.block
+            for a, b in ((mine.mix, conv), (mine.norm, norm), (mine.to_inner, first), (mine.to_out, second)):
+                copy(a, b)
+            mine.scale.data.copy_(layer.layer_scale.flatten())
+    agree(ours, theirs, 64)
+
+
+def copy_residual(ours: nn.Module, theirs: nn.Module) -> None:
+    """A block of the ResNet below a transformer."""
+    copy(ours.shortcut, getattr(theirs, "downsample", None) or nn.Identity())
+    mine = (ours.to_inner, ours.in_norm, ours.conv, ours.conv_norm, ours.to_out, ours.out_norm)
+    names = ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3")
+    for module, name in zip(mine, names, strict=True):
+        copy(module, getattr(theirs, name))
+
+
+def test_hybrid() -> None:
+    """An odd size, so that the padding of strided convolutions differs from stage to stage."""
+    options = {"img_size": 96, "depth": 1, "class_token": False, "global_pool": "avg", "num_classes": 10}
+    theirs, recipe = drawn(timm.create_model("vit_small_r26_s32_224", **options)), hybrid_high.PUBLISHED["R26+S/32"]
+    ours = built(replace(recipe, layout=replace(recipe.layout, depths=(1,))), 96)
+    resnet = theirs.patch_embed.backbone
+    stem = ours.backbone.stem
+    copy(stem.conv, resnet.stem.conv)
+    copy(stem.norm, resnet.stem.norm)
+    copy(stem.to_tokens, theirs.patch_embed.proj)
+    for mine, block in zip(stem.blocks, (b for stage in resnet.stages for b in stage.blocks), strict=True):
+        copy_residual(mine, block)
+    ours.backbone.place.table.data.copy_(theirs.pos_embed.view(1, 3, 3, 384))
+    for mine, block in zip(blocks_of(ours), theirs.blocks, strict=True):
+        for a, b in (
+            (mine.mix_norm, block.norm1), (mine.mix.to_qkv, block.attn.qkv), (mine.mix.to_out, block.attn.proj),
+            (mine.mlp_norm, block.norm2), (mine.to_inner, block.mlp.fc1), (mine.to_out, block.mlp.fc2),
+        ):  # fmt: skip
+            copy(a, b)
+    copy(ours.head.after, theirs.fc_norm)
+    copy(ours.head.to_logits, theirs.head)
+    agree(ours, theirs, 96)
+
+
+def test_lambda() -> None:
+    peer = pytest.importorskip("lambda_networks")
+    for depth, side in ((1, 5), (2, 3)):
+        theirs = drawn(peer.LambdaLayer(dim=24, dim_out=24, r=side, dim_k=4, heads=3, dim_u=depth))
+        ours = Lambda(24, 3, Grid(6, 7), part(Position), keys=4, depth=depth, side=side).double().eval()
+        for name in ("to_q", "to_k", "to_v"):
+            copy(getattr(ours, name), getattr(theirs, name))
+        copy(ours.q_norm, theirs.norm_q)
+        copy(ours.v_norm, theirs.norm_v)
+        copy(ours.context, theirs.pos_conv)
+        x = torch.randn(2, 24, 6, 7, dtype=torch.float64)
+        with torch.no_grad():
+            assert error(ours(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), theirs(x)) < TOLERANCE
+
+
+def weight(recipe: Recipe, side: int, **layout: Any) -> int:
+    """Parameters of another size of the family, counted on the meta device."""
+    with torch.device("meta"):
+        network = replace(recipe, layout=replace(recipe.layout, **layout)).build(
+            "classification", 1000, Grid(side, side)
+        )
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("block", "around", "r_v", "r_b", "layers", "side", "d_f", "millions"),
+    [
+        (8, 3, 1.0, 0.5, 7, 256, None, 5.5),
+        (8, 3, 1.0, 1.0, 10, 256, None, 8.1),
+        (8, 3, 1.0, 1.25, 11, 256, None, 9.4),
+        (10, 3, 1.0, 1.5, 12, 320, 1024, 11.8),
+        (12, 2, 1.0, 3.0, 12, 384, 1280, 19.1),
+        (14, 2, 2.5, 2.0, 23, 448, 1536, 30.7),
+        (8, 4, 3.0, 2.75, 24, 512, 1536, 43.4),
+        (10, 3, 4.0, 3.5, 26, 600, 2048, 67.4),
+    ],
+)
+def test_the_family_of_halonet_is_numbers(
+    block: int, around: int, r_v: float, r_b: float, layers: int, side: int, d_f: int | None, millions: float
+) -> None:
+    """H0 to H7 of 2103.12731, table 2, with their published millions of parameters."""
+    recipe = halo.PUBLISHED["HaloNet-H1 (b8 h3 rv1 rb1 l3=10)"]
+    mixer = part(halo.Halo, bias=False, out=False, masked=False, block=block, halo=around, widen=r_v)
+    recipe = replace(recipe, mixers=(mixer,), head=part(Widened, width=d_f) if d_f else recipe.head)
+    widths = tuple(int(64 * 2**i * r_b) for i in range(4))
+    heads = {"heads": (4, 8, 8, 8), "ratio": 1 / r_b, "stem_ratio": 1 / r_b}
+    params = weight(recipe, side, widths=widths, depths=(3, 3, layers, 3), **heads)
+    assert params / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+@pytest.mark.parametrize(("width", "params"), [(96, 50223688), (128, 88591464), (192, 197767336)])
+def test_the_family_of_convnext_is_numbers(width: int, params: int) -> None:
+    """ConvNeXt-S, B and L, as torchvision states them."""
+    widths = tuple(width * 2**i for i in range(4))
+    assert weight(convnext.PUBLISHED["ConvNeXt-T"], 224, widths=widths, depths=(3, 3, 27, 3)) == params
+
+
+def test_the_family_of_hybrids_is_numbers() -> None:
+    """R50+L/32, as timm states it without a class token."""
+    stem = part(ResNetFeatures, depths=(3, 4, 6, 3), share=1 / 16)
+    recipe = hybrid_high.PUBLISHED["R26+S/32"]
+    assert weight(recipe, 224, stem=stem, widths=(1024,), depths=(24,)) == 328992808

@@ -1,0 +1,40 @@
+"""Halvings: a stem of 3 x 3 convolutions that halve the image one after another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from variants.contract import Grid
+from variants.parts.piece import Piece, out_size
+
+
+class Halvings(Piece):
+    """Four 3 x 3 convolutions of stride 2 with batch norm, GELU between them (2106.09681, section 3.3).
+
+    Their widths double: an eighth, a quarter, a half and all of the tokens' channels.
+    """
+
+    policy = "convolutions that reduce the image 16 times at every resolution"
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.widths = [3, dim // 8, dim // 4, dim // 2, dim]
+        steps: list[nn.Module] = []
+        for before, after in zip(self.widths, self.widths[1:], strict=False):
+            steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+        self.layers = nn.Sequential(*steps[:-1])
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.layers(images).permute(0, 2, 3, 1)  # type: ignore[no-any-return]  # b y x d
+
+    def grid(self, grid: Grid) -> Grid:
+        return grid.reduced(16)
+
+    def macs(self, grid: Grid) -> int:
+        total = 0
+        for before, after in zip(self.widths, self.widths[1:], strict=False):
+            grid = out_size(grid, 3, 2, 1)
+            total += grid.n * 9 * before * after
+        return total
