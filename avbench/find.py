@@ -3,6 +3,7 @@
     vit                   variants/vit.py
     ./mine.py             a file; what it calls RECIPE
     package.module:NAME   any importable recipe
+    timm:NAME             a model of timm, as it is
     anything else         an entry point of the group `avbench.recipes`
 
 `names` and `card` read files without running them, so that they cost milliseconds and never import torch.
@@ -79,6 +80,8 @@ def folder() -> Path:
 def _load(name: str) -> Any:
     if _is_path(name):
         return _attribute(_run(Path(name)), "RECIPE", name)
+    if name.startswith("timm:"):
+        return importlib.import_module("variants.foreign").Foreign(name.removeprefix("timm:"))
     if ":" in name:
         module, _, attribute = name.partition(":")
         return _attribute(_imported(module, name), attribute, name)

@@ -23,8 +23,7 @@ def planned(request: Request, limits: Limits | None = None) -> Plan:
     axes, limits = request.axes(), limits or request.limits()
     designs = [find(name) for name in request.designs or names()]
     calibrations = {
-        (device, dtype): calibrate(device, dtype, axes.threads)
-        for device, dtype in product(axes.devices, axes.dtypes)
+        (device, dtype): calibrate(device, dtype, axes.threads) for device, dtype in product(axes.devices, axes.dtypes)
     }
     return plan(designs, axes, calibrations, limits, processes=default_threads())
 

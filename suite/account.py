@@ -19,6 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
 RESTING = ("parameters", "input")  # categories that lie there before the pass and are not part of its peak
+KINDS = ("matmul", "conv", "grouped", "attention")  # of multiply-adds: each runs at a rate of its own
 CATEGORIES = ("gradients", "optimiser", "activations", "temporary")
 
 
@@ -31,9 +32,10 @@ class Account(TorchDispatchMode):
         self.live = dict.fromkeys((*RESTING, *CATEGORIES), 0)  # bytes
         self.held: dict[int, tuple[weakref.ref[Any], int, str]] = {}  # by address of the storage
         self.resting_bytes = 0
-        self.live_bytes = self.peak_bytes = self.moved_bytes = self.macs = self.other_flops = self.kernels = 0
+        self.live_bytes = self.peak_bytes = self.moved_bytes = self.other_flops = self.kernels = 0
         self.at_peak = dict(self.live)
         self.operators: Counter[str] = Counter()
+        self.macs_by: Counter[str] = Counter()  # by KINDS
 
     def hold(self, tensors: Iterable[Tensor], category: str) -> None:
         """Enters tensors that exist already, each storage once; one held before only changes its category."""
@@ -70,7 +72,7 @@ class Account(TorchDispatchMode):
         self.kernels += 1
         self.operators[work.name] += 1
         self.moved_bytes += sum(t.numel() * t.itemsize for t in inputs) + sum(t.numel() * t.itemsize for t in outputs)
-        self.macs += work.macs(args, kwargs, out)
+        self.macs_by[work.kind(args)] += work.macs(args, kwargs, out)
         self.other_flops += work.other_flops(inputs, outputs)
 
     def _knows(self, storage: Any) -> bool:
@@ -134,6 +136,12 @@ class Work:
         self.per_output = PER_OUTPUT.get(self.name, 1 if torch.Tag.pointwise in func.tags else 0)
         self.per_input = PER_INPUT.get(self.name, 0)
 
+    def kind(self, args: Any) -> str:
+        """Which of KINDS its multiply-adds are of."""
+        if self.name in CONVOLUTIONS:
+            return "grouped" if args[-1 if self.name == "convolution" else -2] > 1 else "conv"
+        return "attention" if self.name.startswith("_scaled_dot_product") else "matmul"
+
     def macs(self, args: Any, kwargs: Any, out: Any) -> int:
         """Multiply-adds, by the formula that torch keeps for the operator."""
         return self.formula(*args, **kwargs, out_val=out) // 2 if self.formula else 0
@@ -163,6 +171,7 @@ WORK: dict[Any, Work] = {}
 VIEWS = {"_unsafe_view", "detach", "lift_fresh", "_local_scalar_dense", "is_same_size"}
 ATTENTION = {f"_scaled_dot_product_{kind}_attention" for kind in ("efficient", "flash", "cudnn")}
 ATTENTION |= {"_scaled_dot_product_flash_attention_for_cpu"}
+CONVOLUTIONS = {"convolution", "convolution_backward"}
 FORMULA_OF = {
     aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: aten._scaled_dot_product_flash_attention_backward,

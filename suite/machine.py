@@ -124,9 +124,9 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
 
 def _seconds(call: Callable[[], object], device: str, budget: float = 0.12) -> float:
     """The least time of one call over blocks of at least a millisecond, in `budget` seconds."""
-    calls, best, end = 1, float("inf"), time.perf_counter() + budget
     call()
-    while time.perf_counter() < end:
+    calls, best, end = 1, float("inf"), time.perf_counter() + budget
+    while best == float("inf") or time.perf_counter() < end:
         _wait(device)
         start = time.perf_counter()
         for _ in range(calls):

@@ -1,6 +1,6 @@
 """predict: how long a case takes, from one simulated pass and a second of calibration.
 
-    pass_seconds = MACs / rate + bytes / bandwidth + kernels x overhead
+    pass_seconds = Σ MACs / rate + bytes / bandwidth + kernels x overhead      a rate for each kind of MACs
 
 A training step is simulated as one, so its backward pass needs no factor of its own.
 """
@@ -57,7 +57,7 @@ def batched(work: Simulated, batch: int) -> Simulated:
     return replace(
         work,
         peak_bytes=fixed + batch * (work.peak_bytes - fixed),
-        macs=batch * work.macs,
+        macs_by={kind: batch * macs for kind, macs in work.macs_by.items()},
         moved_bytes=batch * work.moved_bytes,
     )
 
@@ -65,7 +65,8 @@ def batched(work: Simulated, batch: int) -> Simulated:
 def pass_seconds(work: Simulated, calibration: Calibration) -> float:
     """The time of one pass."""
     moving = work.moved_bytes / calibration.bytes_per_second
-    return work.macs / calibration.matmul + moving + work.kernels * calibration.operator_seconds
+    computing = sum(macs / getattr(calibration, kind) for kind, macs in work.macs_by.items())
+    return computing + moving + work.kernels * calibration.operator_seconds
 
 
 def case_seconds(case: Case, cost: Prediction, limit: float) -> float:

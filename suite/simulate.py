@@ -37,10 +37,15 @@ class Simulated:
     resting_bytes: int
     by_category: Mapping[str, int]  # bytes at the peak, whose sum it is: gradients, optimiser, activations, temporary
     operators: Mapping[str, int]  # calls by name, views left out
-    macs: int
+    macs_by: Mapping[str, int]  # multiply-adds, by suite.account.KINDS
     other_flops: int  # see suite/account.py
     moved_bytes: int  # read and written, summed over operators
     kernels: int  # calls of operators
+
+    @property
+    def macs(self) -> int:
+        """All multiply-adds."""
+        return sum(self.macs_by.values())
 
 
 def simulate(
@@ -89,7 +94,7 @@ def result(account: Account) -> Simulated:
         resting_bytes=account.resting_bytes,
         by_category={name: account.at_peak[name] for name in CATEGORIES},
         operators=operators,
-        macs=account.macs,
+        macs_by=dict(account.macs_by),
         other_flops=account.other_flops,
         moved_bytes=account.moved_bytes + 7 * state // 2,  # AdamW: reads weight, gradient, 2 moments, writes 3
         kernels=sum(operators.values()),

@@ -26,7 +26,7 @@ def axes(*sides: int, tasks: tuple[str, ...] = ("classification",), metrics: str
 def pretend(design: Design, task: str, classes: int, size: Grid, mode: str, dtype: str, backend: str) -> Simulated:
     """100 MACs and 100 bytes a pixel; training is three times that."""
     work = 100 * size.n * (3 if mode == "train" else 1)
-    return Simulated(work, 1000, {"activations": work}, {"mm": 10}, work, 0, work, 10)
+    return Simulated(work, 1000, {"activations": work}, {"mm": 10}, {"matmul": work}, 0, work, 10)
 
 
 @dataclass

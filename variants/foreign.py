@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from variants.contract import Grid
@@ -80,7 +84,20 @@ class ForeignNetwork(nn.Module):
 def imported_timm() -> Any:
     """The package timm. ValueError says how to get it."""
     try:
-        import timm
+        return importlib.import_module("timm")
     except ImportError:
         raise ValueError("models of timm need the package timm: install it with `pip install avbench[timm]`") from None
-    return timm
+    except RuntimeError:  # timm imports torchvision, whose CUDA build expects operators that a CPU torch lacks
+        declare_operators()
+        return importlib.import_module("timm")
+
+
+@cache
+def declare_operators() -> torch.library.Library:
+    """Declares what torchvision's CUDA build registers fake kernels for, so that it can be imported without CUDA."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("timm", "torchvision")]:
+        del sys.modules[name]  # left there by the import that failed
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
