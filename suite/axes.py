@@ -42,7 +42,7 @@ class Axes:
     train_images: int = 2000
     train_minutes: float = 1.0
     train_batch: int = 16
-    lr: float = 1e-3
+    lr: float = 2e-3
     seeds: int = 1
     rounds: int = 3
     threads: int = 1

@@ -22,7 +22,7 @@ LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
 LEAST_PASSES = 3  # where the case's limit allows no more
 PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
-TEST_IMAGES = 1000
+TEST_IMAGES = 400  # as in suite/training/recipe.py
 RENDER_SECONDS = 5e-7  # a pixel of a scene
 
 

@@ -28,7 +28,7 @@ class Schedule:
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     clip: float = 1.0  # largest norm of the gradient
-    test_images: int = 1000  # at most
+    test_images: int = 400  # at most: an interval of ± 5 points or less
 
     def __post_init__(self) -> None:
         if self.images <= 0 and self.minutes <= 0:
