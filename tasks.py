@@ -149,3 +149,15 @@ def format(c: Context) -> None:
 def bench(c: Context) -> None:
     """The benchmarks of tests/bench, timed."""
     run(c, "pytest --benchmark-only tests/bench")
+
+
+@task
+def gallery(c: Context) -> None:
+    """Draws docs/gallery.md and its diagrams anew, from what is measured."""
+    run(c, "python -m avbench.gallery")
+
+
+@task
+def bench_peers(c: Context, only: str = "", rounds: int = 9) -> None:
+    """Our mixers against public implementations of the same operators: writes docs/speed.md."""
+    run(c, f"env PYTHONPATH=tests python tests/bench/bench_peers.py --only '{only}' --rounds {rounds}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from avbench.find import find
+from avbench.find import card, find
 from suite.check import Finding, check
 from suite.machine import Calibration, calibrate, default_device, default_threads, devices, fingerprint
 from suite.units import bytes_text, count_text, duration, parse_count
@@ -18,12 +19,27 @@ from suite.units import bytes_text, count_text, duration, parse_count
 
 def show_check(name: str, params: str) -> int:
     """Prints each finding as it is made, and the verdict. Returns the exit code: 0 if everything holds, else 1."""
-    console, failed = Console(highlight=False, soft_wrap=True), 0
-    for finding in check(find(name), parse_count(params)):
+    console, findings = Console(highlight=False, soft_wrap=True), []
+    for finding in check(find(name), parse_count(params), docstring(name)):
         console.print(line(finding))
-        failed += not finding.ok
-    console.print(f"{name} keeps the contract" if not failed else f"{name} breaks the contract in {failed} places")
-    return 1 if failed else 0
+        findings.append(finding)
+    console.print(verdict(name, findings))
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def docstring(name: str) -> str:
+    """That of the file which defines the design, once the design has been found."""
+    if ":" in name:
+        return inspect.getdoc(sys.modules[name.partition(":")[0]]) or ""
+    return card(name).text
+
+
+def verdict(name: str, findings: list[Finding]) -> str:
+    """One line that sums the findings up."""
+    failed = sum(not finding.ok for finding in findings)
+    if not failed:
+        return f"{name} keeps the contract: all {len(findings)} findings hold"
+    return f"{name} breaks the contract: {failed} of {len(findings)} findings do not hold, marked FAIL above"
 
 
 def line(finding: Finding) -> Text:

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from avbench.find import Entry, card, find, names
@@ -28,21 +30,24 @@ DIM, HEADS, LAYERS = 16, 2, 2
 CELL, GAP, MARGIN, LABEL = 5, 16, 2, 22  # of a diagram, in pixels
 SECTIONS = ("Paper", "Time", "Memory", "Departs")
 STYLE = (
-    "rect{fill:#e9edf2}.seen{fill:#4c8fd6}.query{fill:#d9480f;stroke:#fff}"
-    "text{fill:#444;font:12px system-ui,sans-serif}"
-    "@media(prefers-color-scheme:dark){rect{fill:#2b3139}.query{stroke:#111}text{fill:#c4c9d0}}"
+    f"path{{stroke-width:{CELL - 1};stroke-dasharray:{CELL - 1} 1}}"
+    ".grid{stroke:#e4e8ee}.seen{stroke:#4c8fd6}.query{stroke:#ff8a1f}text{fill:#444;font:12px system-ui,sans-serif}"
+    "@media(prefers-color-scheme:dark){.grid{stroke:#2b3139}text{fill:#c4c9d0}}"
 )
 HEAD = f"""# Gallery
 
-Every design of this repository, in alphabetical order. The page is made by `python tasks.py gallery`, and a test holds it to the code.
+Every design of this repository, in alphabetical order. The page is made by `python tasks.py gallery`, and a
+test holds it to the code.
 
-**The diagrams are measured**, not drawn by hand: the orange place is the query, and a place is blue if the derivative of the
-query's output with respect to it is not zero. On the left the query has passed through one layer of the design's mixer, on
-the right through two, each added to its input; grid of {GRID.y} x {GRID.x} tokens, random weights, float64. What stands around the
-mixers, such as convolutions in the stem or between the stages, is left out. A diagram says what a query can reach, not how much of
-it matters: a linear mixer that sums the whole image into a small matrix sees as many places as full attention does.
+**The diagrams are measured**, not drawn by hand: the orange place is the query, and a place is blue if the
+derivative of the query's output with respect to it is not zero. On the left the query has passed through one
+layer of the design's mixer, on the right through two, each added to its input; grid of {GRID.y} x {GRID.x}
+tokens, random weights, float64. What stands around the mixers, such as convolutions in the stem or between the
+stages, is left out. A diagram says what a query can reach, not how much of it matters: a linear mixer that sums
+the whole image into a small matrix sees as many places as full attention does.
 
-Parameters are those of the body, without the head; multiply-adds are for one image of 224 x 224 pixels with 1000 classes.
+Parameters are those of the body, without the head; multiply-adds are for one image of 224 x 224 pixels with
+1000 classes.
 """
 
 
@@ -105,12 +110,12 @@ def section(exhibit: Exhibit) -> str:
     """A design's part of the page."""
     entry, stated = exhibit.entry, sections(exhibit.entry.text)
     facts = {
-        "Cost": f"time {entry.time}; memory {entry.memory}",
+        "Grows": f"time {entry.time}; memory {entry.memory}",
         **{key: stated.get(key, "") for key in SECTIONS},
         "Layout": layout(exhibit),
         f"At {PARAMS}": budget(exhibit),
     }
-    facts["Paper"] = f"{linked(facts['Paper'])} {entry.year}."
+    facts["Paper"] = linked(facts["Paper"]) + ("" if str(entry.year) in facts["Paper"] else f" {entry.year}.")
     alt = ", ".join(f"{i} layers see {share(field)}" for i, field in enumerate(exhibit.fields, start=1))
     lines = [f"## {exhibit.name}", "", f"**{entry.title}**", ""]
     lines += [f"![{alt.replace('1 layers see', '1 layer sees')}](gallery/{exhibit.name}.svg)", "", body(entry.text), ""]
@@ -126,10 +131,8 @@ def layout(exhibit: Exhibit) -> str:
 def budget(exhibit: Exhibit) -> str:
     """Sizes and costs of the design at the gallery's budget."""
     found = sizes(exhibit.name, PARAMS)
-    return (
-        f"{found['params']:,} parameters, {count_text(found['macs'])} multiply-adds; "
-        f"{found['depth']} blocks, widths {found['width']}, heads {found['heads']}"
-    )
+    costs = f"{found['params']:,} parameters, {count_text(found['macs'])} multiply-adds"
+    return f"{costs}; {found['depth']} blocks, widths {found['width']}"
 
 
 def body(text: str) -> str:
@@ -168,23 +171,27 @@ def diagram(name: str, fields: list[Tensor]) -> str:
 
 
 def panel(field: Tensor, layers: int, left: int) -> str:
-    """The grid, what is seen of it as one path, the query, and the share."""
-    width, height = GRID.x * CELL, GRID.y * CELL
-    row, column = (place * CELL for place in QUERY)
+    """The grid, what is seen of it, the query, and the share."""
+    query = torch.zeros_like(field)
+    query[QUERY] = True
     label = f"{layers} layer{'s' if layers > 1 else ''}: {share(field)}"
+    drawn = {"grid": torch.ones_like(field), "seen": field, "query": query}
     return "\n".join([
-        f'<g transform="translate({left},{MARGIN})"><rect width="{width}" height="{height}"/>',
-        f'<path class="seen" d="{path(field)}"/>',
-        f'<path class="query" d="M{column} {row}h{CELL}v{CELL}h-{CELL}z"/>',
-        f'<text x="{width // 2}" y="{height + 16}" text-anchor="middle">{label}</text></g>',
+        f'<g transform="translate({left},{MARGIN})">',
+        *(f'<path class="{name}" d="{cells(places)}"/>' for name, places in drawn.items()),
+        f'<text x="{GRID.x * CELL // 2}" y="{GRID.y * CELL + 16}" text-anchor="middle">{label}</text></g>',
     ])  # fmt: skip
 
 
-def path(field: Tensor) -> str:
-    """The cells that are seen, as squares with a hairline between them."""
-    side = CELL - 1
-    cells = [f"M{x * CELL} {y * CELL}h{side}v{side}h-{side}z" for y, x in field.nonzero().tolist()]
-    return "".join(cells)
+def cells(places: Tensor) -> str:
+    """The places that are true as lines as wide as a cell, one for each run of them in a row; dashes part the cells."""
+    lines = []
+    for y, row in enumerate(places.tolist()):
+        for true, run in groupby(range(len(row)), row.__getitem__):
+            columns = list(run)
+            if true:
+                lines.append(f"M{columns[0] * CELL} {y * CELL + CELL // 2}h{len(columns) * CELL - 1}")
+    return "".join(lines)
 
 
 def write(folder: Path) -> None:

@@ -84,7 +84,7 @@ class Recorder(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-SIZES = {Tensor.shape.__get__, Tensor.size, Tensor.numel, Tensor.nelement}  # type: ignore[attr-defined]
+SIZES = {Tensor.shape.__get__, Tensor.size, Tensor.numel, Tensor.nelement, Tensor.__len__}  # type: ignore[attr-defined]
 CONVOLUTIONS = {torch.conv1d, torch.conv2d, torch.conv3d}
 TRANSPOSED = {torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d}
 

@@ -56,9 +56,7 @@ def test_a_module_of_the_working_folder_is_found_and_shadows_nothing(outside: Pa
 def test_an_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("stranger", "fakes:NETWORKS", finding.GROUP)
     monkeypatch.setattr(EntryPoint, "load", lambda self: fakes.find("tiny"))
-    monkeypatch.setattr(
-        finding, "entry_points", lambda group, name="stranger": [point] if name == "stranger" else []
-    )
+    monkeypatch.setattr(finding, "entry_points", lambda group, name="stranger": [point] if name == "stranger" else [])
     assert find("stranger").name == "stranger"
     with pytest.raises(ValueError, match="did you mean stranger"):
         find("strangr")

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
+from variants.parts.attend import attend
 from variants.parts.block import Bottleneck
 from variants.parts.head import Mean
 from variants.parts.sensitive import Sensitive
@@ -54,8 +54,7 @@ class Axial(Mixer):
         q, k, v = (t.transpose(1, 2) if self.along == "height" else t for t in (q, k, v))  # b lines m h e
         q, k, v = (t.transpose(2, 3).flatten(0, 1) for t in (q, k, v))  # (b lines) h m e
         bias = self.position.logits((q * q.shape[-1] ** -0.5).unflatten(2, (line.y, line.x)), line)  # ... h m m
-        bias = bias if bias is None else bias.expand(q.shape[0], -1, -1, -1)
-        out = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).reshape(b, -1, line.n, d)  # b lines m d
+        out = attend(q, k, v, bias).transpose(1, 2).reshape(b, -1, line.n, d)  # b lines m d
         return self.to_out(out.transpose(1, 2) if self.along == "height" else out)
 
     def macs(self, grid: Grid) -> int:

@@ -90,6 +90,7 @@ class Mixer(nn.Module):
     card: ClassVar[Card]
     takes: ClassVar[frozenset[str]] = frozenset({"none"})  # names of the positions that it can use
     policy: ClassVar[str] = ""
+    pads_with_zeros: ClassVar[bool] = False  # whether zeros beyond the grid are part of it, as of a convolution
 
     def forward(self, x: Tensor) -> Tensor:
         """`b y x d` -> `b y x d`."""

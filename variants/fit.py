@@ -23,7 +23,7 @@ def fit(recipe: Recipe, params: int) -> Recipe:
 
     base = replace(recipe.layout, extra=())
     layout = largest(base.scaled, lambda layout: weigh(layout) <= params, 1 / 128, 64.0)
-    layout = largest(lambda t: with_ratio(layout, base.ratio * t), lambda layout: weigh(layout) <= params, 0.25, 4.0)
+    layout = largest(lambda t: with_ratio(layout, t), lambda layout: weigh(layout) <= params, 0.25, 4.0)
     layout = fill(layout, params, weigh)
     residual = weigh(layout) / params - 1
     if abs(residual) > TOLERANCE:
@@ -47,12 +47,13 @@ def largest(make: Callable[[float], Layout], fits: Callable[[Layout], bool], low
     return best
 
 
-def with_ratio(layout: Layout, ratio: float) -> Layout:
-    """The layout with inner widths of about `ratio` times the widths, written as units of channels in `extra`."""
+def with_ratio(layout: Layout, factor: float) -> Layout:
+    """The layout with inner widths of about `factor` times its own, written as units of channels in `extra`."""
     units = []
-    for width, depth in zip(layout.widths, layout.depths, strict=True):
-        base = rounded(width * layout.ratio)
-        units.append(depth * max(round((width * ratio - base) / unit(base)), (16 - base) // unit(base)))
+    for stage, (width, depth) in enumerate(zip(layout.widths, layout.depths, strict=True)):
+        inner = width * layout.ratio_of(stage)
+        base = rounded(inner)
+        units.append(depth * max(round((inner * factor - base) / unit(base)), (16 - base) // unit(base)))
     return replace(layout, extra=tuple(units))
 
 

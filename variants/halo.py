@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
+from variants.parts.attend import attend
 from variants.parts.head import Mean
 from variants.parts.position import QueryRelative, offsets
 from variants.recipe import BOTTLENECK, PYRAMID, Recipe, part
@@ -68,8 +69,7 @@ class Halo(Mixer):
         bias = self.position.logits(q * q.shape[-1] ** -0.5, self.keys)  # ... h n m, or None
         if self.masked:
             bias = torch.where(self.inside(Grid(y, x_), b, x.device), 0 if bias is None else bias, float("-inf"))
-        bias = bias if bias is None else bias.to(q.dtype).expand(q.shape[0], self.heads, -1, -1)
-        out = F.scaled_dot_product_attention(q.flatten(2, 3), k, v, bias)  # (b Y X) h n e
+        out = attend(q.flatten(2, 3), k, v, bias if bias is None else bias.to(q.dtype))  # (b Y X) h n e
         return self.pooled(self.to_out(self.joined(out, b, asked)))
 
     def turned(self, q: Tensor, y: int, x: int) -> Tensor:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,12 +34,12 @@ class Linear(Mixer):
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
-        q, k, v = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1).unbind(2)  # b n h e, three times
-        q, k = F.elu(q) + 1, F.elu(k) + 1  # φ > 0, so that no weight is negative
-        S = torch.einsum("bnhe,bnhf->bhef", k, v)  # b h e e: every key, summed once
-        z = torch.einsum("bnhe,bhe->bnh", q, k.sum(1))  # b n h: the weight that each query gives out
-        out = torch.einsum("bnhe,bhef->bnhf", q, S) / z[..., None]  # b n h e
-        return self.to_out(out.reshape(b, y, x_, d))
+        qkv = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1)
+        q, k, v = (t.transpose(1, 2) for t in qkv.unbind(2))  # b h n e, three times
+        q, k = F.elu(q).add_(1), F.elu(k).add_(1)  # φ > 0, so that no weight is negative
+        S = k.mT @ v  # b h e e: every key, summed once
+        z = q @ k.sum(-2)[..., None]  # b h n 1: the weight that each query gives out
+        return self.to_out((q @ S / z).transpose(1, 2).reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
         e = self.dim // self.heads

@@ -45,7 +45,7 @@ class Local(Mixer):
         if bias is not None:
             logits = logits + (bias.squeeze(-2).permute(0, 3, 1, 2, 4) if bias.dim() > 3 else bias[:, None])
         outside = ~inside(Grid(y, x_), self.side, x.device)  # y x side²
-        weights = logits.masked_fill(outside, float("-inf")).softmax(-1)
+        weights = logits.masked_fill_(outside, float("-inf")).softmax(-1)
         out = neighbour_mix(weights, v, self.side)  # b h y x e
         return self.to_out(out.permute(0, 2, 3, 1, 4).reshape(b, y, x_, d))
 

@@ -192,7 +192,10 @@ class Recipe:
 
     @property
     def heads(self) -> tuple[int, ...]:
-        """Numbers of heads of the first block of each stage."""
+        """Numbers of heads of the first block of each stage; 0 for a mixer without heads."""
+        fixed: int | None = getattr(self.mixers[-1].make, "fixed_heads", None)
+        if fixed is not None:
+            return (fixed,) * len(self.widths)
         inner = getattr(self.layout.block.make, "mixes_inner", False)
         dims = [self.layout.inner(i)[0] if inner else w for i, w in enumerate(self.widths)]
         return tuple(self.layout.heads_of(i, dim) for i, dim in enumerate(dims))

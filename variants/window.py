@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
+from variants.parts.attend import attend
 from variants.parts.position import RelativeBias
 from variants.recipe import PYRAMID, Recipe, part
 
@@ -49,7 +50,7 @@ class Window(Mixer):
         elif bias is not None:
             bias = bias.flatten(0, 1) if bias.dim() > 3 else bias[None]
         q, k, v = (t.flatten(0, 1).flatten(2, 3) for t in (q, k, v))  # (b W) h n e
-        out = F.scaled_dot_product_attention(q, k, v, bias)
+        out = attend(q, k, v, bias)
         return self.to_out(self.joined(out.transpose(1, 2), b, grid))
 
     def side(self, grid: Grid) -> Grid:
@@ -65,11 +66,12 @@ class Window(Mixer):
     def cut(self, t: Tensor, grid: Grid) -> Tensor:
         """`b y x h e` -> `b W h w w e`, W windows, padded with zeros."""
         w, (rows, columns) = self.side(grid), self.shift(grid)
-        t = F.pad(t, (0, 0, 0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
+        if grid.x % w.x or grid.y % w.y:  # even where it adds nothing, F.pad copies
+            t = F.pad(t, (0, 0, 0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
         t = t.roll((-rows, -columns), (1, 2)) if rows or columns else t
         b, y, x_, h, e = t.shape
-        t = t.view(b, y // w.y, w.y, x_ // w.x, w.x, h, e).permute(0, 1, 3, 5, 2, 4, 6)  # b Y X h w w e
-        return t.flatten(1, 2)
+        t = t.view(b, y // w.y, w.y, x_ // w.x, w.x, h, e).transpose(2, 3)  # b Y X w w h e
+        return t.flatten(1, 2).movedim(4, 2)  # flattened first: the copy moves all heads of a token at once
 
     def joined(self, t: Tensor, b: int, grid: Grid) -> Tensor:
         """`(b W) n h e` -> `b y x d`, without the padding."""

@@ -8,9 +8,9 @@ made of them are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -53,7 +53,8 @@ class Axis:
     @property
     def keys(self) -> Cut:
         """The stretch of keys that each block sees."""
-        return Cut(self.start, self.side + self.moves * (self.block - 1), self.block, self.queries.number)
+        step = self.block if self.moves else self.side
+        return Cut(self.start, self.side + self.moves * (self.block - 1), step, self.queries.number)
 
 
 def block_side(side: int) -> int:
@@ -79,14 +80,19 @@ def pieces(t: Tensor, rows: Cut, columns: Cut) -> Tensor:
     return t.permute(0, 1, 2, 3, 5, 6, 4).reshape(-1, rows.size * columns.size, t.shape[4])
 
 
-def gathered(t: Tensor, shape: torch.Size, rows: Cut, columns: Cut) -> Tensor:
-    """`(b h Y X) m e` -> `b h y x e`: the sum of the rectangles, each where it was cut; the adjoint of `pieces`."""
-    b, h, y, x, e = shape
-    t = t.view(b, h, rows.number, columns.number, rows.size, columns.size, e).permute(0, 1, 2, 3, 6, 4, 5)
-    joined = (b, h, rows.number, columns.length, e, rows.size)
-    t = torch.ops.aten.unfold_backward(t, joined, 3, columns.size, columns.step)  # b h Y x e K
-    t = torch.ops.aten.unfold_backward(t, (b, h, rows.length, columns.length, e), 2, rows.size, rows.step)
-    return F.pad(t, [-margin for margin in margins(rows, columns, Grid(y, x))])
+def gather(out: Tensor, t: Tensor, rows: Cut, columns: Cut) -> None:
+    """Adds the rectangles `(b h Y X) m e` to `b h y x e`, each where it was cut from: the adjoint of `pieces`."""
+    b, h, y, x, e = out.shape
+    t = t.view(b * h, rows.number, columns.number, rows.size, columns.size, e)
+    steps = rows.number + -(-rows.size // rows.step) - 1, columns.number + -(-columns.size // columns.step) - 1
+    total = t.new_zeros(b * h, steps[0], rows.step, steps[1], columns.step, e)
+    for i, j in product(range(0, rows.size, rows.step), range(0, columns.size, columns.step)):
+        part = t[:, :, :, i : i + rows.step, j : j + columns.step].transpose(2, 3)  # (b h) Y step X step e, or less
+        near = total[:, i // rows.step :, : part.shape[2], j // columns.step :, : part.shape[4]]
+        near[:, : rows.number, :, : columns.number] += part
+    total = total.flatten(3, 4).flatten(1, 2).unflatten(0, (b, h))  # b h y x e, from the start of both cuts on
+    inside = out[:, :, rows.start : rows.start + total.shape[2], columns.start : columns.start + total.shape[3]]
+    inside += total[:, :, : inside.shape[2], : inside.shape[3]]
 
 
 def band(products: Tensor, rows: Axis, columns: Axis) -> Tensor:

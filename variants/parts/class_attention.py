@@ -39,7 +39,7 @@ class ClassLayer(nn.Module):
         b, m, d = x.shape
         q = self.to_q(x[:, :1]).view(b, 1, self.heads, -1).transpose(1, 2)  # b h 1 e
         k, v = self.to_kv(x).view(b, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # b h m e
-        return self.to_mixed(F.scaled_dot_product_attention(q, k, v).reshape(b, 1, d))  # type: ignore[no-any-return]
+        return self.to_mixed(F.scaled_dot_product_attention(q, k, v).reshape(b, 1, d))
 
 
 class ClassAttention(nn.Module):
@@ -63,7 +63,7 @@ class ClassAttention(nn.Module):
         x = torch.cat([self.query.expand(len(tokens), 1, -1), tokens], 1)  # b 1+n d
         for layer in self.layers:
             x = layer(x)
-        return self.to_logits(self.norm(x[:, 0]))  # type: ignore[no-any-return]
+        return self.to_logits(self.norm(x[:, 0]))
 
     def macs(self, grids: list[Grid], size: Grid) -> int:
         keys = grids[-1].n + 1

@@ -26,7 +26,7 @@ class Gated(Piece):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.to_both(self.norm(x)).chunk(2, -1)  # b y x inner, twice
-        return x + self.to_out(F.silu(gate) * self.mix(value))  # type: ignore[no-any-return]
+        return x + self.to_out(F.silu(gate) * self.mix(value))
 
     def macs(self, grid: Grid) -> int:
         return self.mix.macs(grid) + grid.n * 3 * self.dim * self.inner

@@ -27,7 +27,7 @@ class Halvings(Piece):
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.layers(images).permute(0, 2, 3, 1)  # type: ignore[no-any-return]  # b y x d
+        return self.layers(images).permute(0, 2, 3, 1)  # b y x d
 
     def grid(self, grid: Grid) -> Grid:
         return grid.reduced(16)

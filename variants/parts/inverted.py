@@ -67,7 +67,7 @@ class InvertedStem(Piece):
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.blocks(self.conv(images).permute(0, 2, 3, 1))  # type: ignore[no-any-return]  # b y x d
+        return self.blocks(self.conv(images).permute(0, 2, 3, 1))  # b y x d
 
     def grid(self, grid: Grid) -> Grid:
         return grid.reduced(16)
@@ -90,7 +90,7 @@ class InvertedBlock(Piece):
         self.mix, self.near = mixer(dim, grid), Inverted(dim, inner, dim, norms=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.near(x + self.mix(x))  # type: ignore[no-any-return]
+        return self.near(x + self.mix(x))
 
     def macs(self, grid: Grid) -> int:
         return self.mix.macs(grid) + self.near.macs(grid)
@@ -121,7 +121,7 @@ class WideMean(nn.Module):
         """-> `b classes`."""
         x = self.wide_norm(self.to_wide(features[-1]).permute(0, 3, 1, 2))  # b wide y x
         x = self.to_hidden(F.hardswish(x).mean((2, 3)))  # b hidden
-        return self.to_logits(F.hardswish(self.norm(x)))  # type: ignore[no-any-return]
+        return self.to_logits(F.hardswish(self.norm(x)))
 
     def macs(self, grids: list[Grid], size: Grid) -> int:
         return grids[-1].n * self.dim * self.wide + self.wide * self.hidden + self.hidden * self.classes

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from variants.contract import Grid
-from variants.parts.band import Axis, block_side, gathered, logits_of, mixed, part_of, pieces, spread
+from variants.parts.band import Axis, block_side, gather, logits_of, mixed, part_of, pieces, spread
 
 
 def inward(length: int, side: int) -> list[Axis]:
@@ -74,7 +74,7 @@ def inward_back_mix(w: Tensor, q: Tensor, side: int) -> Tensor:
     out = torch.zeros_like(q, memory_format=torch.contiguous_format)
     for rows, columns in zones(Grid(q.shape[2], q.shape[3]), side):
         by_key = spread(w, rows, columns).mT @ pieces(q, rows.queries, columns.queries)  # (b h Y X) K² e
-        out += gathered(by_key, q.shape, rows.keys, columns.keys)
+        gather(out, by_key, rows.keys, columns.keys)
     return out
 
 

@@ -36,18 +36,21 @@ def recall(q: Tensor, k: Tensor, v: Tensor, write: Tensor, keep: Tensor, chunk: 
 
 
 def states_before(k: Tensor, v: Tensor, write: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """The memory before each chunk, `b h K e e+1`, and the logarithm of its scale, `b h K`."""
-    total = kept[..., -1]  # b h K
-    logs = (total[..., None] - kept + write)[:, :, :-1]  # b h K-1 c: what is left at the chunk's end
-    largest = logs.amax(-1).detach()  # b h K-1
-    written = (k[:, :, :-1] * (logs - largest[..., None]).exp()[..., None]).mT @ v[:, :, :-1]  # b h K-1 e e+1
-    state, scale = k.new_zeros(*k.shape[:2], k.shape[-1], v.shape[-1]), torch.zeros_like(total[..., 0])
-    states, scales = [state], [scale]
-    for i in range(written.shape[2]):
-        before = scale + total[..., i]
-        scale = torch.maximum(before, largest[..., i]).detach()
-        old, new = (before - scale).exp(), (largest[..., i] - scale).exp()
-        state = old[..., None, None] * state + new[..., None, None] * written[:, :, i]
-        states.append(state)
-        scales.append(scale)
-    return torch.stack(states, 2), torch.stack(scales, 2)
+    """The memory before each chunk, `b h K e e+1`, and the logarithm of its scale, `b h K`.
+
+    Each state first holds its own chunk, then the two, four, eight ... chunks up to it: log K steps, not K.
+    """
+    faded = kept[:, :, :-1, -1]  # b h K-1: what a chunk leaves of the state before it
+    logs = faded[..., None] - kept[:, :, :-1] + write[:, :, :-1]  # b h K-1 c: what is left at the chunk's end
+    scale = logs.amax(-1).detach()  # b h K-1
+    state = (k[:, :, :-1] * (logs - scale[..., None]).exp()[..., None]).mT @ v[:, :, :-1]  # b h K-1 e e+1
+    span = 1
+    while span < state.shape[2]:
+        carried, own = scale[:, :, :-span] + faded[:, :, span:], scale[:, :, span:]
+        largest = torch.maximum(carried, own).detach()
+        old, new = ((t - largest).exp()[..., None, None] for t in (carried, own))
+        state = torch.cat([state[:, :, :span], old * state[:, :, :-span] + new * state[:, :, span:]], 2)
+        scale = torch.cat([scale[:, :, :span], largest], 2)
+        faded = torch.cat([faded[:, :, :span], faded[:, :, :-span] + faded[:, :, span:]], 2)
+        span *= 2
+    return torch.constant_pad_nd(state, (0, 0, 0, 0, 1, 0)), torch.constant_pad_nd(scale, (1, 0))

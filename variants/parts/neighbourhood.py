@@ -8,6 +8,8 @@ each is the other's derivative.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,22 +20,39 @@ from torch.utils.flop_counter import register_flop_formula
 from variants.contract import Grid
 from variants.parts.band import Axis, block_side, logits_of, mixed
 
+AT_ONCE = 2**17  # numbers of q or v; their rectangles of keys are some six times as many
+
 
 def centred(length: int, side: int) -> Axis:
     """Each place sees `side` places around it."""
     return Axis(0, length, -(side // 2), side, block_side(side))
 
 
+def in_turn(t: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Images and heads of `b h y x e`, so few at once that what is cut from them stays in the caches."""
+    b, h = t.shape[:2]
+    heads = min(h, max(1, AT_ONCE // t[0, 0].numel()))
+    images = min(b, max(1, AT_ONCE // t[0].numel()))
+    for i, j in product(range(0, b, images), range(0, h, heads)):
+        yield slice(i, i + images), slice(j, j + heads)
+
+
 @torch.library.custom_op("avbench::neighbour_logits", mutates_args=())
 def neighbour_logits(q: Tensor, k: Tensor, side: int) -> Tensor:
     """`b h y x e` twice -> `b h y x (side side)`; side is odd."""
-    return logits_of(q, k, centred(q.shape[2], side), centred(q.shape[3], side)).contiguous()
+    axes, out = (centred(q.shape[2], side), centred(q.shape[3], side)), q.new_empty(*q.shape[:4], side**2)
+    for some in in_turn(q):
+        out[some] = logits_of(q[some], k[some], *axes)
+    return out
 
 
 @torch.library.custom_op("avbench::neighbour_mix", mutates_args=())
 def neighbour_mix(w: Tensor, v: Tensor, side: int) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h y x e`; side is odd."""
-    return mixed(w, v, centred(v.shape[2], side), centred(v.shape[3], side)).contiguous()
+    axes, out = (centred(v.shape[2], side), centred(v.shape[3], side)), v.new_empty(v.shape)
+    for some in in_turn(v):
+        out[some] = mixed(w[some], v[some], *axes)
+    return out
 
 
 def transposed(w: Tensor, side: int) -> Tensor:

@@ -1,0 +1,108 @@
+"""What every mixer must keep by itself: on any grid, for any images, whatever it pads with."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from suite.shapes import Remembered
+from variants.contract import Grid, Mixer
+
+GRIDS = (Grid(1, 1), Grid(1, 7), Grid(5, 3), Grid(9, 8), Grid(13, 11))
+
+
+@dataclass(frozen=True)
+class Met:
+    """A mixer that was met in a network, every number of it drawn anew, and the channels that it was given."""
+
+    mixer: Mixer
+    dim: int
+
+    def __str__(self) -> str:
+        stride = getattr(self.mixer, "stride", 1)
+        return type(self.mixer).__name__ + (f" with stride {stride}" if stride != 1 else "")
+
+    def run(self, grid: Grid, batch: int) -> tuple[Tensor, Tensor]:
+        """Input and output for random images."""
+        x = torch.randn(batch, grid.y, grid.x, self.dim, dtype=torch.float64)
+        with torch.no_grad():
+            return x, self.mixer(x)
+
+    def wanted(self, grid: Grid, batch: int) -> tuple[int, ...]:
+        """The shape of the output. A mixer that strides or widens itself states `stride` and `out` as numbers."""
+        stated = {key: getattr(self.mixer, key, None) for key in ("stride", "out")}
+        after = grid.reduced(stated["stride"]) if isinstance(stated["stride"], int) else grid
+        return batch, after.y, after.x, stated["out"] if isinstance(stated["out"], int) else self.dim
+
+
+def meet(network: nn.Module, size: Grid) -> list[Met]:
+    """The mixers of a network for images of this size, one of each class and stride."""
+    met: dict[str, Met] = {}
+
+    def look(mixer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        if isinstance(mixer, Mixer):
+            one = Met(mixer, inputs[0].shape[-1])
+            met.setdefault(str(one), one)
+
+    hooks = [m.register_forward_hook(look) for m in network.modules() if isinstance(m, Mixer)]
+    with torch.no_grad():
+        network.eval()(torch.randn(1, 3, size.y, size.x))
+    for hook in hooks:
+        hook.remove()
+    return [Met(redrawn(one.mixer), one.dim) for one in met.values()]
+
+
+def redrawn(mixer: Mixer) -> Mixer:
+    """A copy in float64 in which no gate is shut and no bias is zero."""
+    mixer = deepcopy(mixer).double().eval()
+    for parameter in mixer.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return mixer
+
+
+def keeps_shape(met: Met) -> str:
+    """Whether the output has the right shape, is finite, and that of an image depends on no other image."""
+    for batch, grid in enumerate(GRIDS, start=1):
+        x, out = met.run(grid, batch := 1 + batch % 3)
+        if tuple(out.shape) != met.wanted(grid, batch):
+            return f"on the grid {grid} it made {tuple(out.shape)} of {tuple(x.shape)}: it must return the same shape"
+        if not out.isfinite().all():
+            return f"on the grid {grid} its output is not finite"
+        with torch.no_grad():
+            alone = torch.cat([met.mixer(image[None]) for image in x])
+        if not torch.allclose(alone, out, 1e-7, 1e-9):
+            return f"on the grid {grid} the output of an image changes with the rest of the batch"
+    return ""
+
+
+def keeps_padding_out(met: Met) -> str:
+    """Whether the output is the same whatever F.pad fills in, unless zeros are part of what the mixer is."""
+    if met.mixer.pads_with_zeros:
+        return ""
+    for grid in GRIDS:
+        x, out = met.run(grid, 1)
+        with torch.no_grad(), patch.object(F, "pad", lambda t, pads, *_, **__: torch.constant_pad_nd(t, pads, 7.0)):
+            other = met.mixer(x)
+        if not torch.allclose(out, other, 1e-7, 1e-9):
+            return f"on the grid {grid} the output changes with what it is padded with: mask what is padded"
+    return ""
+
+
+def is_its_formula(met: Met) -> str:
+    """Whether `macs(grid)` is what torch counts."""
+    mixer = deepcopy(met.mixer).to("meta")
+    for grid in GRIDS:
+        x = torch.empty(1, grid.y, grid.x, met.dim, device="meta", dtype=torch.float64)
+        with torch.no_grad(), Remembered(), FlopCounterMode(display=False) as mode:
+            mixer(x)
+        counted, stated = mode.get_total_flops() // 2, mixer.macs(grid)
+        if counted != stated:
+            return f"on the grid {grid} it states {stated} multiply-adds, torch counts {counted}"
+    return ""
