@@ -1,7 +1,8 @@
 """run: measures a plan within its minutes, cheap before dear, whole comparisons before dearer ones.
 
 The order: every static quantity; memory and the first round of latency, resolution by resolution; accuracy, within its
-share of what is left; the later rounds of latency, each in a fresh process; then more accuracy while time remains.
+share of what is left; the later rounds of latency, each in a fresh process. Where the first round alone would take all
+the time, it gives way to the rest for a while, and goes on after it; then comes more accuracy while time remains.
 A case is started only if it should end in time. What was not reached is a record too, and the same command goes on
 with it.
 """
@@ -25,6 +26,7 @@ from suite.pace import Pace, first
 from suite.plan import SPARE, Plan, Planned
 from suite.record import TRY_AGAIN, Journal, Record, latest, read
 
+FIRST_SHARE = 0.7  # of the run's minutes, for the first round until accuracy and later rounds had their turn
 ACCURACY_SHARE = 0.5  # the least part of what is left after the first round that accuracy gets before later rounds
 GRACE = 30.0  # seconds that the last case may go on when the run's minutes are over
 UNTRIED = TRY_AGAIN | {"too_large", "too_slow", "not_applicable"}  # a case that was never measured
@@ -138,11 +140,11 @@ class Sweep:
             (p for p in self.plan.tried if p.case.quantity == "accuracy"),
             key=lambda p: (p.case.height * p.case.width, p.case.seed, p.seconds),
         )
-        self._stage(static + rounds[0], self.deadline)
+        once = static + rounds[0]
+        self._stage(once, self.began + FIRST_SHARE * (self.deadline - self.began))
         self._stage(accuracy, self._accuracy_until(p for later in rounds[1:] for p in later))
-        for later in rounds[1:]:
+        for later in [*rounds[1:], once, accuracy]:
             self._stage(later, self.deadline)
-        self._stage(accuracy, self.deadline)
 
     def finish(self) -> Outcome:
         """Writes a record for each case that was not reached, and a note of the outcome, which it returns."""

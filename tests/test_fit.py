@@ -11,7 +11,8 @@ from torch import nn
 
 from avbench.find import find, names
 from variants.contract import Grid, Mixer
-from variants.recipe import LAYOUTS, body_params, heads_for, part
+from variants.parts.width import heads_for
+from variants.recipe import LAYOUTS, body_params, part
 from variants.vit import RECIPE as VIT
 
 NAMES = names()

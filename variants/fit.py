@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-from variants.recipe import Layout, Recipe, body_params, rounded, unit
+from variants.parts.width import rounded, unit
+from variants.recipe import Layout, Recipe, body_params
 
 TOLERANCE = 0.01
 

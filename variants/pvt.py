@@ -5,7 +5,7 @@
 so that early stages, which have most places, see as many keys as the last one.
 
 Paper    Pyramid Vision Transformer, Wang et al. 2021 (2102.12122).
-Time     2 n d² + 3 n d² + 2 n d² / r² for the projections, 2 n² d / r² for the mixing.
+Time     3 n d² + 2 n d² / r² for the projections and the reduction, 2 n² d / r² for the mixing.
 Memory   n d: the fused kernel never stores A.
 Departs  no class token in the last stage: the head takes the mean over all positions; squares that reach beyond the
          grid are filled with zeros; in a layout of one stage r = 2, which is that of a stage with tokens of 16 pixels.

@@ -23,6 +23,7 @@ from variants.parts.head import Linear, Mean
 from variants.parts.place import Learned, Nowhere, SinCos
 from variants.parts.position import QueryRelative, RelativeBias, Rotary
 from variants.parts.stem import Patches, ResNetStem
+from variants.parts.width import heads_for, rounded, unit
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,6 @@ class Part:
 def part(make: Callable[..., Any], **options: Any) -> Part:
     """`part(Window, window=7)`: a Window of 7 x 7 tokens, to be built later."""
     return Part(make, tuple(sorted(options.items())))
-
-
-def unit(width: float) -> int:
-    """The step in which a width near this one may change, so that even heads of 16 to 128 channels divide it."""
-    return 8 if width <= 128 else 16 if width <= 512 else 32
-
-
-def rounded(width: float) -> int:
-    """The nearest width in steps of its unit, at least 16: no narrower head is sane."""
-    return max(16, unit(width) * round(width / unit(width)))
-
-
-def heads_for(dim: int, head_width: int) -> int:
-    """The number of heads that divides `dim` into heads of an even width from 16 to 128.
-
-    The width nearest to `head_width` is taken, or nearest to a third of `dim` where that is less.
-    """
-    aim = min(head_width, max(16, dim / 3))
-    widths = [e for e in range(16, 129, 2) if dim % e == 0] or [dim]
-    return dim // min(widths, key=lambda e: (max(e, aim) / min(e, aim), e))
 
 
 @dataclass(frozen=True)
@@ -119,9 +100,8 @@ class Layout:
     def __str__(self) -> str:
         sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratios or self.ratio} extra={self.extra}"
         heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
-        strides = f" strides={self.strides}" if self.strides else ""
-        places = " places at each stage" if self.places else ""
-        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{strides}{places}]"
+        more = "".join(f" {name}={value}" for name in ("strides", "places") if (value := getattr(self, name)))
+        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{more}]"
 
 
 ISOTROPIC = Layout("isotropic", part(Patches, patch=16), (192,), (12,), part(Transformer))
@@ -202,7 +182,7 @@ class Recipe:
 
     @property
     def policy(self) -> str:
-        mixers = [mixer for stage in range(len(self.widths)) for mixer in self.mixers_of(stage)]
+        mixers = (mixer for stage in range(len(self.widths)) for mixer in self.mixers_of(stage))
         parts = (self.layout.stem, self.place, *mixers)
         return "; ".join(dict.fromkeys(p.policy for p in parts if p.policy))
 

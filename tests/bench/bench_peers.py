@@ -11,7 +11,7 @@ from statistics import median
 import conftest  # noqa: F401 (one thread, and a torchvision that imports)
 import torch
 from duel import Ratio, Side, peak_bytes, ratio_of, time_ratios
-from peers import PAIRS, Pair
+from pairs import PAIRS, Pair
 
 from suite.machine import fingerprint
 from variants.contract import Grid, Position

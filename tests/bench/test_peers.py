@@ -1,4 +1,4 @@
-"""Each pair of `peers`, timed by pytest-benchmark: `inv bench`. Without timing, each of them runs once."""
+"""Each pair of `pairs`, timed by pytest-benchmark: `inv bench`. Without timing, each of them runs once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from duel import run
-from peers import PAIRS, Pair
+from pairs import PAIRS, Pair
 
 
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
