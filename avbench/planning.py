@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -12,20 +13,21 @@ from rich.console import Console
 from avbench.find import find, names
 from avbench.request import Request
 from avbench.table import plain, show
+from suite.afford import afford
 from suite.axes import Limits
 from suite.machine import calibrate, default_threads
 from suite.plan import Plan, Planned, plan
 from suite.units import bytes_text, count_text, duration
 
 
-def planned(request: Request, limits: Limits | None = None) -> Plan:
-    """Finds the designs, calibrates the machine and plans. ValueError says what of the request cannot be."""
+def planned(request: Request, limits: Limits | None = None, held: Collection[str] = ()) -> Plan:
+    """Finds the designs, calibrates the machine and plans what is not `held` yet. ValueError says what cannot be."""
     axes, limits = request.axes(), limits or request.limits()
     designs = [find(name) for name in request.designs or names()]
     calibrations = {
         (device, dtype): calibrate(device, dtype, axes.threads) for device, dtype in product(axes.devices, axes.dtypes)
     }
-    return plan(designs, axes, calibrations, limits, processes=default_threads())
+    return afford(plan(designs, axes, calibrations, limits, processes=default_threads()), limits, held)
 
 
 def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:

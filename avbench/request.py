@@ -50,7 +50,9 @@ class Request:
     seeds: int = option(1, "Trainings of each network.", LEARNING)
     rounds: int = option(3, "Fresh processes that each latency is measured in.", EFFORT)
     minutes: float | None = option(None, "Of the run; by default 20 without a GPU, no end with one.", EFFORT)
-    case_seconds: float = option(60.0, "A measurement that would take longer is not tried.", EFFORT)
+    case_seconds: float | None = option(
+        None, "A longer measurement is not tried; by default 60, or less where the minutes are short.", EFFORT
+    )
     memory: str = option("", "A measurement that would need more is not tried: 24GB; by default what is free.", EFFORT)
 
     def device_names(self) -> tuple[str, ...]:
@@ -99,7 +101,10 @@ class Request:
         if minutes is None and self.device_names() == ("cpu",):
             minutes = MINUTES_WITHOUT_GPU
         memory = parse_bytes(self.memory) if self.memory else None
-        return Limits(self.case_seconds, memory, minutes if minutes is None or isfinite(minutes) else None)
+        minutes = minutes if minutes is None or isfinite(minutes) else None
+        if self.case_seconds is None:
+            return Limits(memory_bytes=memory, minutes=minutes, shared=True)
+        return Limits(self.case_seconds, memory, minutes)
 
     def as_dict(self) -> dict[str, Any]:
         """All that was asked for, fit for JSON."""

@@ -13,7 +13,8 @@ from avbench.display import Display
 from avbench.planning import planned, total
 from avbench.request import Request
 from suite.machine import default_threads, fingerprint
-from suite.run import STARTS, Outcome, run
+from suite.record import read
+from suite.run import STARTS, UNTRIED, Outcome, run
 from suite.units import duration
 from suite.worker import Worker
 
@@ -26,7 +27,7 @@ def sweep(request: Request, folder: Path | None) -> int:
     limits = request.limits()
     chosen = folder or unfinished(request) or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     console.print("planning ...")
-    plan = planned(request, limits)
+    plan = planned(request, limits, measured(chosen))
     console.print(f"{total(plan)}; writing to {chosen}{' (going on)' if (chosen / STARTS).exists() else ''}")
     threads = request.threads or default_threads()
 
@@ -39,6 +40,12 @@ def sweep(request: Request, folder: Path | None) -> int:
     console.print(summary(outcome))
     write_report(chosen)
     return 130 if outcome.interrupted else 0
+
+
+def measured(folder: Path) -> set[str]:
+    """The ids of the cases that a run folder holds a measurement of."""
+    records = read(folder) if (folder / "records.jsonl").exists() else []
+    return {r.id for r in records if r.status not in UNTRIED}
 
 
 def write_report(run: Path) -> None:

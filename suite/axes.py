@@ -78,6 +78,7 @@ class Limits:
     case_seconds: float = 60.0
     memory_bytes: int | None = None  # None: what is free
     minutes: float | None = None  # None: no end
+    shared: bool = False  # whether long cases give way, so that the first round fits the minutes; see afford.py
 
     def __post_init__(self) -> None:
         for name, value in {"case-seconds": self.case_seconds, "minutes": self.minutes}.items():

@@ -1,8 +1,8 @@
 """run: measures a plan within its minutes, cheap before dear, whole comparisons before dearer ones.
 
 The order: every static quantity; memory and the first round of latency, resolution by resolution; accuracy, within its
-share of what is left; the later rounds of latency, each in a fresh process. Where the first round alone would take all
-the time, it gives way to the rest for a while, and goes on after it; then comes more accuracy while time remains.
+share of what is left; what the first round had no time for; the later rounds of latency, each in a fresh process; then
+more accuracy while time remains.
 A case is started only if it should end in time. What was not reached is a record too, and the same command goes on
 with it.
 """
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from suite.afford import FIRST_SHARE
 from suite.axes import Limits
 from suite.case import Case
 from suite.machine import available_bytes
@@ -26,7 +27,6 @@ from suite.pace import Pace, first
 from suite.plan import SPARE, Plan, Planned
 from suite.record import TRY_AGAIN, Journal, Record, latest, read
 
-FIRST_SHARE = 0.7  # of the run's minutes, for the first round until accuracy and later rounds had their turn
 ACCURACY_SHARE = 0.5  # the least part of what is left after the first round that accuracy gets before later rounds
 GRACE = 30.0  # seconds that the last case may go on when the run's minutes are over
 UNTRIED = TRY_AGAIN | {"too_large", "too_slow", "not_applicable"}  # a case that was never measured
@@ -143,7 +143,7 @@ class Sweep:
         once = static + rounds[0]
         self._stage(once, self.began + FIRST_SHARE * (self.deadline - self.began))
         self._stage(accuracy, self._accuracy_until(p for later in rounds[1:] for p in later))
-        for later in [*rounds[1:], once, accuracy]:
+        for later in [once, *rounds[1:], accuracy]:
             self._stage(later, self.deadline)
 
     def finish(self) -> Outcome:
