@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -24,6 +26,7 @@ from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
 CGROUP = Path("/sys/fs/cgroup")
+LAYERS = 24  # how many weights take turns in a calibration
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Calibration:
     conv: float  # 3x3 convolutions
     grouped: float  # depthwise 3x3 convolutions
     attention: float  # fused scaled_dot_product_attention
-    bytes_per_second: float  # read and written by an elementwise operator whose tensors exceed the caches
+    bytes_per_second: float  # read and written by an elementwise operator that allocates what it returns
     operator_seconds: float  # what a module costs that calls one operator, however small its tensors
     available_bytes: int
 
@@ -102,40 +105,43 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=device, dtype=getattr(torch, dtype))
 
-    x, wide = random(784, 192), random(768, 192)
-    image, kernel = random(1, 64, 56, 56), random(64, 64, 3, 3)
-    q = random(1, 3, 784, 64)
-    large, out = random(2**23), random(2**23)
+    x, image = random(784, 192), random(1, 64, 56, 56)
+    # as many weights as a network has, in turn: those of one layer alone would stay in the nearest cache
+    wide = cycle([random(768, 192) for _ in range(LAYERS)])
+    kernel = cycle([random(64, 64, 3, 3) for _ in range(LAYERS)])
+    q = cycle([random(1, 3, 784, 64) for _ in range(LAYERS)])
+    large = random(2**21)
     small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
     time_of = functools.partial(_seconds, device=device)
     return Calibration(
         device=device,
         dtype=dtype,
         threads=threads,
-        matmul=784 * 192 * 768 / time_of(lambda: F.linear(x, wide)),
-        conv=56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, kernel, padding=1)),
-        grouped=56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, kernel[:, :1], padding=1, groups=64)),
-        attention=2 * 3 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(q, q, q)),
-        bytes_per_second=2 * large.nbytes / time_of(lambda: torch.mul(large, 2, out=out)),
+        matmul=784 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
+        conv=56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel), padding=1)),
+        grouped=56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel)[:, :1], padding=1, groups=64)),
+        attention=2 * 3 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
+        bytes_per_second=2 * large.nbytes / time_of(lambda: large * 2),
         operator_seconds=time_of(lambda: small(few)),
         available_bytes=available_bytes(device),
     )
 
 
 def _seconds(call: Callable[[], object], device: str, budget: float = 0.12) -> float:
-    """The least time of one call over blocks of at least a millisecond, in `budget` seconds."""
+    """The median time of one call over blocks of at least a millisecond, in `budget` seconds."""
     call()
-    calls, best, end = 1, float("inf"), time.perf_counter() + budget
-    while best == float("inf") or time.perf_counter() < end:
+    calls, times, end = 1, list[float](), time.perf_counter() + budget
+    while not times or time.perf_counter() < end:
         _wait(device)
         start = time.perf_counter()
         for _ in range(calls):
             call()
         _wait(device)
         spent = time.perf_counter() - start
-        best = min(best, spent / calls)
+        if spent >= 1e-3 or not times:
+            times.append(spent / calls)
         calls = calls * 2 if spent < 1e-3 else calls
-    return best
+    return median(times)
 
 
 def _wait(device: str) -> None:
