@@ -70,7 +70,17 @@ def logarithmic(axes: Axes, which: str, lowest: float, highest: float) -> None:
     subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs if decades > 0.6 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=12))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u202f")))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+
+
+def tick(value: float) -> str:
+    """A number beside an axis: `20 000`, but `10⁵` from there on, where the plain form has no room."""
+    if value < 99_999:
+        return f"{value:,.10g}".replace(",", "\u202f")
+    power = math.floor(math.log10(value) + 1e-9)
+    factor = f"{value / 10**power:.3g}"
+    raised = str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if factor == "1" else f"{factor}\u202f·\u202f10{raised}"
 
 
 def percent(axes: Axes, lowest: float, highest: float) -> None:

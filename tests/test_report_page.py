@@ -15,7 +15,7 @@ from PIL import Image
 from report_fakes import failed, made, network, save, sweep
 
 from reports import compare
-from reports.axes import short, spread
+from reports.axes import short, spread, tick
 from reports.colours import styles
 from reports.figures import draw
 from reports.frame import tidy
@@ -280,3 +280,19 @@ def test_labels_are_spread_and_shortened() -> None:
     assert all(b - a > 0.0999 for a, b in pairwise(places)) and places[0] == 0.1
     assert min(places) >= 0 and max(places) <= 1.0 + 1e-9
     assert short("x" * 99, 11) == "xxxxx…xxxxx" and short("a\x00b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.2, "0.2"),
+        (500, "500"),
+        (20_000, "20\u202f000"),
+        (1e5, "10⁵"),
+        (1e6, "10⁶"),
+        (2e6, "2\u202f·\u202f10⁶"),
+        (1e12, "10¹²"),
+    ],
+)
+def test_numbers_beside_an_axis_are_short(value: float, text: str) -> None:
+    assert tick(value) == text
