@@ -1,7 +1,8 @@
-"""afford: how long one measurement may take, so that everything shorter is measured once within the run's minutes."""
+"""afford: which networks a run has time to measure once, so that what is compared is compared whole."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -13,24 +14,30 @@ FIRST_SHARE = 0.7  # of the run's minutes, for static quantities and the first r
 
 
 def afford(plan: Plan, limits: Limits, held: Collection[str] = ()) -> Plan:
-    """The plan, in which the longest measurements are too slow where the first round would outgrow its share.
+    """The plan, in which the dearest networks are too slow where the first round would outgrow its share.
 
-    Cases that are `held` cost nothing: a later start affords longer ones. A limit that the user gave stands.
+    A network at one size keeps all of its memory and latency cases or none. Cases that are `held` cost nothing: a
+    later start affords dearer networks. A limit that the user gave stands.
     """
     if limits.minutes is None or not limits.shared:
         return plan
     missing = [p for p in plan.tried if p.case.id not in held and p.case.round == 0]
     room = FIRST_SHARE * 60 * limits.minutes - sum(p.seconds for p in missing if p.case.quantity == "static")
-    longest = _longest(sorted(p.seconds for p in missing if _timed(p)), room)
-    if longest is None:
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for planned in filter(_timed, missing):
+        seconds[_network(planned)] += planned.seconds
+    dearest = _dearest(sorted(seconds.values()), room)
+    if dearest is None:
         return plan
 
     def judged(planned: Planned) -> Planned:
-        if planned.status != "ok" or planned.case.id in held or not _timed(planned) or planned.seconds < longest:
+        whole = seconds[_network(planned)]
+        if planned.status != "ok" or planned.case.id in held or not _timed(planned) or whole < dearest:
             return planned
         reason = (
-            f"needs about {duration(planned.seconds)}; in {limits.minutes:g} min there is time for what takes under "
-            f"{duration(longest)}: give more --minutes, with the same --run to go on, or set --case-seconds"
+            f"needs about {duration(planned.seconds)}, of {duration(whole)} for this network; "
+            f"in {limits.minutes:g} min there is time for those that need under {duration(dearest)}: "
+            "give more --minutes, with the same --run to go on, or set --case-seconds"
         )
         return replace(planned, status="too_slow", reason=reason)
 
@@ -41,7 +48,13 @@ def _timed(planned: Planned) -> bool:
     return planned.case.quantity in ("memory", "latency")
 
 
-def _longest(seconds: list[float], room: float) -> float | None:
+def _network(planned: Planned) -> str:
+    """What the cases of one network on one device at one size have in common."""
+    case = planned.case
+    return f"{case.design} {case.recipe} {case.task} {case.resolution} {case.device}"
+
+
+def _dearest(seconds: list[float], room: float) -> float | None:
     """The first of the ascending numbers whose running sum is beyond `room`; None if all of them fit."""
     for one in seconds:
         room -= one

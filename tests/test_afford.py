@@ -32,7 +32,16 @@ def test_the_longest_give_way_in_every_round_and_say_by_how_much() -> None:
     assert FIRST_SHARE == 0.7
     found = afford(PLAN, SHORT)
     assert left_out(found) == [("latency", 20, 0), ("latency", 20, 1)]
-    assert "needs about 20.0 s; in 1 min there is time for what takes under 20.0 s" in found.cases[4].reason
+    assert "20.0 s for this network; in 1 min there is time for those that need under 20.0 s" in found.cases[4].reason
+
+
+def test_a_network_keeps_all_of_its_cases_or_none() -> None:
+    """However cheap its memory is: a row of a comparison is whole."""
+    dear = planned(30)
+    cheap = Planned(replace(dear.case, quantity="memory"), seconds=1)
+    assert left_out(afford(Plan((*PLAN.cases, dear, cheap)), SHORT)) == [
+        ("latency", 20, 0), ("latency", 20, 1), ("latency", 30, 0), ("memory", 1, 0),
+    ]  # fmt: skip
 
 
 def test_what_is_held_leaves_room_for_longer_ones() -> None:
