@@ -16,6 +16,7 @@ from math import inf
 from suite.case import Case
 from suite.machine import Calibration
 from suite.simulate import Simulated
+from suite.training.recipe import Schedule
 
 IN_A_NETWORK = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
@@ -25,7 +26,6 @@ LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
 LEAST_PASSES = 3  # where the case's limit allows no more
 PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
-TEST_IMAGES = 400  # as in suite/training/recipe.py
 RENDER_SECONDS = 5e-7  # a pixel of a scene
 
 
@@ -85,4 +85,4 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
     learning = case.train_images * (cost.pass_seconds / case.batch + render)
     if case.train_minutes:
         learning = min(learning or inf, 60 * case.train_minutes)
-    return BUILD_SECONDS + learning + TEST_IMAGES * (cost.forward_seconds + render)
+    return BUILD_SECONDS + learning + Schedule.test_images * (cost.forward_seconds + render)

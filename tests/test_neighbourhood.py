@@ -22,6 +22,16 @@ def drawn(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64)
 
 
+SHAPES = {
+    "b": st.integers(1, 2),
+    "h": st.integers(1, 3),
+    "y": st.integers(1, 13),
+    "x": st.integers(1, 13),
+    "e": st.integers(1, 5),
+    "side": SIDES,
+}
+
+
 def unfolded(t: Tensor, side: int) -> Tensor:
     """`b h y x e` -> `b h y x e side²`: the neighbourhood of each place, zeros outside the grid."""
     b, h, y, x, e = t.shape
@@ -29,14 +39,7 @@ def unfolded(t: Tensor, side: int) -> Tensor:
     return columns.view(b, h, e, side**2, y, x).permute(0, 1, 4, 5, 2, 3)
 
 
-@given(
-    b=st.integers(1, 2),
-    h=st.integers(1, 3),
-    y=st.integers(1, 13),
-    x=st.integers(1, 13),
-    e=st.integers(1, 5),
-    side=SIDES,
-)
+@given(**SHAPES)
 @settings(max_examples=60)
 def test_both_are_their_definitions(b: int, h: int, y: int, x: int, e: int, side: int) -> None:
     q, k, v, w = drawn(b, h, y, x, e), drawn(b, h, y, x, e), drawn(b, h, y, x, e), drawn(b, h, y, x, side**2)
@@ -56,14 +59,7 @@ def squares(y: int, x: int, side: int) -> Tensor:
     return torch.tensor(keys).view(y, x, -1)
 
 
-@given(
-    b=st.integers(1, 2),
-    h=st.integers(1, 3),
-    y=st.integers(1, 13),
-    x=st.integers(1, 13),
-    e=st.integers(1, 5),
-    side=SIDES,
-)
+@given(**SHAPES)
 @settings(max_examples=60)
 def test_inward_squares_are_their_definitions(b: int, h: int, y: int, x: int, e: int, side: int) -> None:
     q, k, v = drawn(b, h, y, x, e), drawn(b, h, y, x, e), drawn(b, h, y, x, e)
