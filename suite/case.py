@@ -8,9 +8,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-QUANTITIES = ("static", "memory", "latency", "accuracy")
+QUANTITIES = ("static", "memory", "latency", "accuracy", "field", "probe")
 TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
+SCOPES = ("network", "mixer")
+CACHES = ("cold", "warm")
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,16 @@ class Case:
     backend: str = "sdpa"  # sdpa: torch chooses the fused kernel; math: the plain form
     compiled: bool = False
     mode: str = "inference"  # one of MODES
+    scope: str = "network"  # one of SCOPES; mixer: the design's mixer alone, on a grid of height x width tokens
+    cache: str = "cold"  # one of CACHES: whether the device's cache is emptied before each call (CUDA)
+    fills_memory: bool = False  # whether `batch` was chosen as the largest that should fit
     threads: int = 1
     data: str = ""
     train_images: int = 0
     train_minutes: float = 0.0
     lr: float = 0.0
+    lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
+    tests: tuple[str, ...] = ()  # further resolutions at which the trained network is tested
     seed: int = 0
     round: int = 0  # which fresh process, for quantities that differ between processes
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from suite.case import Case
 
-SCHEMA = 1
+SCHEMA = 2
 STATUSES = (
     "ok",
     "oom",  # the memory ran out
@@ -33,7 +33,7 @@ STATUSES = (
 TRY_AGAIN = frozenset({"not_reached"})  # statuses that a later start of the same command measures again
 COLUMNS = (
     "design layout position task resolution batch device dtype backend compiled mode seed params_budget "
-    "metric value unit low high n status reason"
+    "metric tested_at value unit low high n status reason"
 ).split()
 
 
@@ -55,7 +55,7 @@ class Record:
     case: Case
     status: str  # one of STATUSES
     reason: str = ""  # one sentence unless the status is ok
-    metrics: dict[str, Metric] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)  # by name; `top1@512` is top1 tested at 512 pixels
     samples: dict[str, list[float]] = field(default_factory=dict)  # raw, by metric
     notes: dict[str, Any] = field(default_factory=dict)  # what a reader needs besides: policy, marks, curves
     machine: dict[str, Any] = field(default_factory=dict)  # {"identity": {...}, "conditions": {...}}
@@ -183,8 +183,9 @@ def rows(records: Iterable[Record]) -> list[dict[str, Any]]:
         common = case | {"resolution": record.case.resolution, "status": record.status, "reason": record.reason}
         rest = {"height": height, "pixel_width": width, "id": record.id, "started": record.started}
         rest["machine"] = machine_name(record.machine)
-        for name, metric in record.metrics.items() or [("", Metric(float("nan"), ""))]:
-            row = common | {"metric": name} | vars(metric) | rest
+        for named, metric in record.metrics.items() or [("", Metric(float("nan"), ""))]:
+            name, _, tested_at = named.partition("@")
+            row = common | {"metric": name, "tested_at": tested_at} | vars(metric) | rest
             table.append({c: row[c] for c in COLUMNS} | {c: v for c, v in row.items() if c not in COLUMNS})
     return table
 

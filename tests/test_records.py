@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from suite.case import Case
-from suite.record import COLUMNS, Journal, Metric, Record, latest, read, rows
+from suite.record import COLUMNS, SCHEMA, Journal, Metric, Record, latest, read, rows
 
 
 def case(round: int = 0) -> Case:
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.M
         (b"junk\n", "line 2: not a record"),
         (b"{}\n", "line 2: not a record"),
         (b"[1]\n", "line 2: not a record"),
-        (record().to_json().replace('"schema":1', '"schema":99').encode() + b"\n", "reads schema 1"),
+        (record().to_json().replace(f'"schema":{SCHEMA}', '"schema":99').encode() + b"\n", f"reads schema {SCHEMA}"),
         (record().to_json().replace('"height":224', '"height":225').encode() + b"\n", "not the id of its case"),
         (record().to_json().replace('"height"', '"heigth"').encode() + b"\n", "not fields of a case: heigth"),
         (b"\xff\xfe\n", "not a text file"),
