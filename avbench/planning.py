@@ -15,6 +15,7 @@ from avbench.request import Request
 from avbench.table import plain, show
 from suite.afford import afford
 from suite.axes import Limits
+from suite.case import Case
 from suite.machine import calibrate, default_threads
 from suite.plan import Plan, Planned, plan
 from suite.units import bytes_text, count_text, duration
@@ -25,7 +26,9 @@ def planned(request: Request, limits: Limits | None = None, held: Collection[str
     axes, limits = request.axes(), limits or request.limits()
     designs = [find(name) for name in request.designs or names()]
     calibrations = {
-        (device, dtype): calibrate(device, dtype, axes.threads) for device, dtype in product(axes.devices, axes.dtypes)
+        (device, dtype, threads): calibrate(device, dtype, threads)
+        for device, dtype in product(axes.devices, axes.dtypes)
+        for threads in axes.threads_of(device)
     }
     return afford(plan(designs, axes, calibrations, limits, processes=default_threads()), limits, held)
 
@@ -45,12 +48,11 @@ def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
 def brief(planned: Planned, times: int) -> dict[str, Any]:
     """A case as one row for people; `times` is how often it is measured."""
     case = planned.case
-    batch = f" batch {case.batch}" if case.batch > 1 else ""
     return {
         "design": case.design,
         "task": case.task.removesuffix("ification").removesuffix("entation"),
         "px": case.resolution,
-        "case": case.quantity + (" train" if case.mode == "train" and case.quantity != "accuracy" else "") + batch,
+        "case": told(case),
         "x": times,
         "MACs": planned.macs,
         "peak": planned.peak_bytes,
@@ -58,6 +60,21 @@ def brief(planned: Planned, times: int) -> dict[str, Any]:
         "measuring": planned.seconds,
         "not tried": f"{planned.status.replace('_', ' ')}: {planned.reason}" if planned.reason else None,
     }
+
+
+def told(case: Case) -> str:
+    """The quantity, and what is not as usual: `latency train compiled batch 8`."""
+    unusual = {
+        "train": case.mode == "train" and case.quantity != "accuracy",
+        case.device: case.device != "cpu",
+        case.dtype: case.dtype != "float32",
+        case.backend: case.backend != "sdpa",
+        "compiled": case.compiled,
+        "warm": case.cache == "warm" and case.device != "cpu",
+        f"batch {case.batch}": case.batch > 1 and case.quantity != "accuracy",
+        f"{case.threads} threads": case.threads > 1 and case.quantity in ("memory", "latency"),
+    }
+    return " ".join([case.quantity, *(word for word, shown in unusual.items() if shown)])
 
 
 def row(planned: Planned) -> dict[str, Any]:
@@ -75,6 +92,9 @@ def row(planned: Planned) -> dict[str, Any]:
         "device": case.device,
         "dtype": case.dtype,
         "backend": case.backend,
+        "compiled": case.compiled,
+        "cache": case.cache,
+        "threads": case.threads,
         "seed": case.seed,
         "round": case.round,
         "macs": planned.macs,

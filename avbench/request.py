@@ -43,7 +43,9 @@ class Request:
     dtype: str = option("float32", "float32, bfloat16, float16.", WORK)
     backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form.", WORK)
     mode: str = option("inference", "inference, train; for latency. Memory is measured in both.", WORK)
-    threads: int | None = option(None, "Of the CPU; by default all.", WORK)
+    compile: str = option("no", "no, yes: whether torch.compile makes the network, for memory and latency.", WORK)
+    cache: str = option("cold", "cold, warm: before each call, for latency on CUDA.", WORK)
+    threads: str = option("", "Of the CPU; several such as 1,2 are rows of their own. By default all.", WORK)
     data: str = option("scenes", "scenes, digits, folder:PATH.", LEARNING)
     train_images: int = option(2000, "Images that a network learns from.", LEARNING)
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
@@ -81,7 +83,9 @@ class Request:
             devices=self.device_names(),
             dtypes=_listed(self.dtype),
             backends=_listed(self.backend),
+            compiles=tuple(_yes(text, "compile") for text in _listed(self.compile)),
             modes=_listed(self.mode),
+            caches=_listed(self.cache),
             metrics=_listed(self.metric),
             data=data_of(self.data, tasks),
             classes=self.classes,
@@ -89,7 +93,7 @@ class Request:
             train_minutes=self.train_minutes,
             seeds=self.seeds,
             rounds=self.rounds,
-            threads=default_threads() if self.threads is None else self.threads,
+            threads=tuple(_whole(text, "threads") for text in _listed(self.threads)) or (default_threads(),),
         )
 
     def limits(self) -> Limits:
@@ -156,6 +160,12 @@ def _cli_default(f: Any) -> Any:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(piece.strip() for piece in text.split(",") if piece.strip()))
+
+
+def _yes(text: str, flag: str) -> bool:
+    if text not in ("no", "yes"):
+        raise ValueError(f"--{flag} {text} is neither: write no, yes or no,yes")
+    return text == "yes"
 
 
 def _whole(text: str, flag: str) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from avbench.display import Display
 from avbench.planning import planned, total
 from avbench.request import Request
-from suite.machine import default_threads, fingerprint
+from suite.machine import fingerprint
 from suite.record import read
 from suite.run import STARTS, UNTRIED, Outcome, run
 from suite.units import duration
@@ -29,10 +29,9 @@ def sweep(request: Request, folder: Path | None) -> int:
     console.print("planning ...")
     plan = planned(request, limits, measured(chosen))
     console.print(f"{total(plan)}; writing to {chosen}{' (going on)' if (chosen / STARTS).exists() else ''}")
-    threads = request.threads or default_threads()
 
     def worker() -> Worker:
-        return Worker(threads=threads, log=chosen / "worker.log")
+        return Worker(log=chosen / "worker.log")
 
     machine = fingerprint(next((p.case.device for p in plan.tried), "cpu"))
     with Display() as display:

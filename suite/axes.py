@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suite.case import MODES, TASKS
+from suite.case import CACHES, MODES, TASKS
 from variants.contract import Grid
 
-METRICS = {"params": "static", "macs": "static", "memory": "memory", "latency": "latency", "accuracy": "accuracy"}
+METRICS = {
+    "params": "static",
+    "macs": "static",
+    "flops": "static",
+    "memory": "memory",
+    "latency": "latency",
+    "accuracy": "accuracy",
+}
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math")
 
@@ -35,7 +42,9 @@ class Axes:
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ("float32",)
     backends: tuple[str, ...] = ("sdpa",)
+    compiles: tuple[bool, ...] = (False,)  # whether torch.compile makes the network
     modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
+    caches: tuple[str, ...] = ("cold",)  # of latency on CUDA; on the CPU a block's calls find a warm one
     metrics: tuple[str, ...] = tuple(METRICS)
     data: Data = Data()
     classes: int | None = None  # of the networks that are counted and timed; None: as many as the data has
@@ -45,17 +54,21 @@ class Axes:
     lr: float = 2e-3
     seeds: int = 1
     rounds: int = 3
-    threads: int = 1
+    threads: tuple[int, ...] = (1,)  # of the CPU
 
     def __post_init__(self) -> None:
         _among("task", self.tasks, TASKS)
         _among("metric", self.metrics, tuple(METRICS))
         _among("mode", self.modes, MODES)
+        _among("cache", self.caches, CACHES)
         _among("dtype", self.dtypes, DTYPES)
         _among("backend", self.backends, BACKENDS)
+        if not self.compiles:
+            raise ValueError("--compile is empty: name no, yes or both")
         if not self.resolutions:
             raise ValueError("--res is empty: name at least one resolution, such as 224")
-        numbers = {"seeds": self.seeds, "rounds": self.rounds, "threads": self.threads, "params": self.params}
+        numbers = {"seeds": self.seeds, "rounds": self.rounds, "params": self.params}
+        numbers["threads"] = min(self.threads, default=0)
         numbers |= {"batch": min(self.batches, default=0), "classes": 1 if self.classes is None else self.classes}
         for name, number in numbers.items():
             if number < 1:
@@ -65,6 +78,14 @@ class Axes:
     def quantities(self) -> tuple[str, ...]:
         """The quantities that hold the metrics, in the order of measuring."""
         return tuple(dict.fromkeys(METRICS[m] for m in METRICS if m in self.metrics))
+
+    def threads_of(self, device: str) -> tuple[int, ...]:
+        """The thread counts that make rows of their own: on CUDA the first alone, since kernels run elsewhere."""
+        return self.threads if device == "cpu" else self.threads[:1]
+
+    def caches_of(self, device: str) -> tuple[str, ...]:
+        """The states of the cache that make rows of their own."""
+        return ("warm",) if device == "cpu" else self.caches
 
     def classes_of(self, task: str) -> int:
         """The classes of the networks that are counted and timed for a task."""

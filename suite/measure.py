@@ -114,11 +114,12 @@ def residual(design: Design, case: Case) -> float:
 
 
 def static(case: Case, design: Design, notes: dict[str, Any]) -> Record:
-    """Parameters and multiply-adds."""
+    """Parameters, multiply-adds (MACs), the floating-point operations in them (two each), and those beside them."""
     counts = count(design, case.task, case.classes, Grid(case.height, case.width))
     metrics = {name: Metric(value, "parameters") for name, value in asdict(counts).items() if name.startswith("params")}
     metrics["params_body"] = Metric(counts.params - counts.params_head, "parameters")
-    metrics |= {"macs": Metric(counts.macs, "MAC"), "other_flops": Metric(counts.other_flops, "FLOP")}
+    metrics |= {"macs": Metric(counts.macs, "MAC"), "flops": Metric(2 * counts.macs, "FLOP")}
+    metrics["other_flops"] = Metric(counts.other_flops, "FLOP")
     return Record(case, "ok", metrics=metrics, notes=notes)
 
 

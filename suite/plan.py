@@ -27,8 +27,8 @@ from variants.contract import Design, Grid
 
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need
 
-Calibrations = Mapping[tuple[str, str], Calibration]
-"""By device and dtype."""
+Calibrations = Mapping[tuple[str, str, int], Calibration]
+"""By device, dtype and threads."""
 Simulate = Callable[..., Simulated]
 """`suite.simulate.simulate`, or a test's own."""
 
@@ -126,7 +126,7 @@ def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str
                 height=size.y,
                 width=size.x,
                 params_budget=axes.params,
-                threads=axes.threads,
+                threads=axes.threads[0],
             ),
             "not_applicable",
             reason,
@@ -166,7 +166,7 @@ class Planner:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
         if case.quantity == "accuracy" and case.task in self.axes.data.refused:
             return Planned(case, "not_applicable", self.axes.data.refused[case.task])
-        calibration = self.calibrations[case.device, case.dtype]
+        calibration = self.calibrations[case.device, case.dtype, case.threads]
         try:
             cost = predict(case, self._simulated, calibration)
         except ValueError as error:
@@ -219,13 +219,17 @@ class Planner:
     def _latency(self, size: Grid, task: str) -> Iterator[Case]:
         axes = self.axes
         for case, mode, round in product(self._workloads("latency", size, task), axes.modes, range(axes.rounds)):
-            yield replace(case, mode=mode, round=round)
+            for cache in axes.caches_of(case.device):
+                yield replace(case, mode=mode, cache=cache, round=round)
 
     def _workloads(self, quantity: str, size: Grid, task: str) -> list[Case]:
         axes, case = self.axes, self._case(quantity, size, task)
         return [
-            replace(case, device=device, dtype=dtype, backend=backend, batch=batch)
-            for device, dtype, backend, batch in product(axes.devices, axes.dtypes, axes.backends, axes.batches)
+            replace(case, device=device, dtype=dtype, backend=backend, compiled=compiled, batch=batch, threads=threads)
+            for device, dtype, backend, compiled, batch in product(
+                axes.devices, axes.dtypes, axes.backends, axes.compiles, axes.batches
+            )
+            for threads in axes.threads_of(device)
         ]
 
     def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
@@ -241,7 +245,7 @@ class Planner:
             lr=axes.lr,
         )
         for device, dtype, seed in product(axes.devices, axes.dtypes, range(axes.seeds)):
-            yield replace(case, device=device, dtype=dtype, seed=seed)
+            yield replace(case, device=device, dtype=dtype, seed=seed, threads=max(axes.threads_of(device)))
 
     def _case(self, quantity: str, size: Grid, task: str) -> Case:
         design, axes = self.design, self.axes
@@ -258,5 +262,5 @@ class Planner:
             widths=design.widths,
             extra=design.extra,
             params_budget=axes.params,
-            threads=axes.threads,
+            threads=axes.threads[0],
         )

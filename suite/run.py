@@ -256,8 +256,8 @@ class Sweep:
 
 
 def _cheap_first(cases: Iterable[Planned]) -> list[Planned]:
-    """Resolution by resolution, within each by predicted time."""
-    return sorted(cases, key=lambda p: (p.case.height * p.case.width, p.seconds))
+    """Resolution by resolution; in each, one thread count after the other, since each takes a process; then by time."""
+    return sorted(cases, key=lambda p: (p.case.height * p.case.width, p.case.threads, p.seconds))
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ from suite.simulate import Simulated
 from variants.contract import Design, Grid
 
 MACHINE = Calibration("cpu", "float32", 1, 1e9, 1e9, 1e9, 1e9, 1e9, 1e-6, available_bytes=10**9)
-CALIBRATIONS: Mapping[tuple[str, str], Calibration] = {("cpu", "float32"): MACHINE}
+CALIBRATIONS: Mapping[tuple[str, str, int], Calibration] = {("cpu", "float32", n): MACHINE for n in (1, 2)}
 DATA = Data("scenes", {"classification": 4, "segmentation": 2})
 
 

@@ -19,7 +19,7 @@ from suite.record import Record
 from variants.contract import Grid
 
 CASE = Case("static", "tiny", "isotropic", "none", "classification", 10, 32, 48)
-STATIC = {"params", "params_body", "params_head", "params_grid", "macs", "other_flops"}
+STATIC = {"params", "params_body", "params_head", "params_grid", "macs", "flops", "other_flops"}
 
 
 def measured(**changes: Any) -> Record:
@@ -32,6 +32,7 @@ def test_static_quantities() -> None:
     assert set(record.metrics) == STATIC
     assert record.metrics["params"].value == record.metrics["params_body"].value + record.metrics["params_head"].value
     assert record.metrics["macs"].unit == "MAC"
+    assert (record.metrics["flops"].value, record.metrics["flops"].unit) == (2 * record.metrics["macs"].value, "FLOP")
     assert record.notes == {"policy": "patch 4"}
     assert record.seconds > 0
     assert record.started.endswith("+00:00")

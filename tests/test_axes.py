@@ -1,0 +1,72 @@
+"""What a sweep varies: each combination is a case of its own, and what does not apply to a device is no axis of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import fakes
+import pytest
+from sweeps import CALIBRATIONS, MACHINE, axes, pretend
+
+from avbench.planning import told
+from avbench.request import Request
+from suite.axes import Axes, Limits
+from suite.case import Case
+from suite.plan import plan
+
+
+def cases(asked: Axes) -> list[Case]:
+    """The cases of one fake, on a machine that has a CUDA device too."""
+    speeds = CALIBRATIONS | {("cuda", "float32", n): MACHINE for n in (1, 2)}
+    return [p.case for p in plan([fakes.find("tiny")], asked, speeds, Limits(), pretend).cases]
+
+
+def test_compiled_networks_are_rows_of_their_own() -> None:
+    found = cases(replace(axes(32, metrics="memory,latency"), rounds=1, compiles=(False, True)))
+    assert [(c.quantity, c.mode, c.compiled) for c in found] == [
+        ("memory", "inference", False), ("memory", "train", False),
+        ("memory", "inference", True), ("memory", "train", True),
+        ("latency", "inference", False), ("latency", "inference", True),
+    ]  # fmt: skip
+
+
+def test_thread_counts_are_rows_of_the_cpu_alone() -> None:
+    found = cases(replace(axes(32, metrics="latency"), rounds=1, threads=(2, 1), devices=("cpu", "cuda")))
+    assert [(c.device, c.threads) for c in found] == [("cpu", 2), ("cpu", 1), ("cuda", 2)]
+
+
+def test_counting_and_learning_take_one_thread_count() -> None:
+    found = cases(replace(axes(32, metrics="params,accuracy"), threads=(1, 2)))
+    assert [(c.quantity, c.threads) for c in found] == [("static", 1), ("accuracy", 2)]
+
+
+def test_a_cold_cache_is_of_cuda_alone() -> None:
+    asked = replace(axes(32, metrics="latency"), rounds=1, caches=("cold", "warm"), devices=("cpu", "cuda"))
+    assert [(c.device, c.cache) for c in cases(asked)] == [("cpu", "warm"), ("cuda", "cold"), ("cuda", "warm")]
+
+
+def test_options_become_axes() -> None:
+    found = Request(compile="no,yes", cache="warm", threads="1,2", device="cpu", data="digits").axes()
+    assert (found.compiles, found.caches, found.threads) == ((False, True), ("warm",), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Request(compile="maybe"), "--compile maybe is neither: write no, yes or no,yes"),
+        (Request(compile=","), "--compile is empty"),
+        (Request(cache="tepid"), "there is no cache tepid"),
+        (Request(threads="0"), "--threads is 0"),
+        (Request(threads="all"), "--threads all is no whole number"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(asked: Request, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(asked, device="cpu", data="digits").axes()
+
+
+def test_a_plan_says_what_is_not_as_usual() -> None:
+    case = Case("latency", "tiny", "isotropic", "none", "classification", 10, 32, 32)
+    assert told(case) == "latency"
+    unlike = replace(case, mode="train", compiled=True, threads=2, batch=8, backend="math", device="cuda", cache="warm")
+    assert told(unlike) == "latency train cuda math compiled warm batch 8 2 threads"
