@@ -50,7 +50,7 @@ def brief(planned: Planned, times: int) -> dict[str, Any]:
     case = planned.case
     return {
         "design": case.design,
-        "task": case.task.removesuffix("ification").removesuffix("entation"),
+        "task": f"{case.task.removesuffix('ification').removesuffix('entation')} {case.decoder}".rstrip(),
         "px": case.resolution,
         "case": told(case),
         "x": times,
@@ -84,6 +84,7 @@ def row(planned: Planned) -> dict[str, Any]:
         "design": case.design,
         "layout": case.layout,
         "position": case.position,
+        "decoder": case.decoder,
         "task": case.task,
         "resolution": case.resolution,
         "quantity": case.quantity,

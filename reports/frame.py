@@ -21,7 +21,7 @@ MEASURED = frozenset({"value", "low", "high", "n", "id", "started", "round"})  #
 SCORES = frozenset({"top1", "miou"})
 KEPT_BY_SEED = frozenset({"chance", "ceiling"})  # known, not estimated: their mean has no interval
 
-NAMING = ("layout", "position", "params_budget")  # what tells two networks of one design apart
+NAMING = ("layout", "position", "decoder", "params_budget")  # what tells two networks of one design apart
 MACHINE = ("machine", "device", "dtype", "backend", "compiled", "threads")
 WORK = ("mode", "batch", "classes", "data", "train_images", "train_minutes")
 STRICT = (*MACHINE, *WORK)  # settings that are never mixed in one comparison
@@ -78,9 +78,9 @@ def _over_processes(group: list[dict[str, Any]]) -> dict[str, Any]:
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """The tidy long table with three columns more: `series`, `setting` and `pixels`.
 
-    `series` is what one line of a figure is called: the design, and its layout, position or budget where the run
-    holds the design with several. `setting` names what else differs between comparable rows (batch, data, machine ...):
-    rows of different settings are never compared. `pixels` is the side of the square with as many pixels.
+    `series` is what one line of a figure is called: the design, and its layout, position, decoder or budget where the
+    run holds the design with several. `setting` names what else differs between comparable rows (batch, data, machine
+    ...): rows of different settings are never compared. `pixels` is the side of the square with as many pixels.
     """
     frame = pd.DataFrame(combined(records))
     if frame.empty:
@@ -97,7 +97,9 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
 def _series(frame: pd.DataFrame) -> pd.Series[str]:
     names = frame["design"]
     for column in NAMING:
-        varies = frame.groupby("design")[column].transform("nunique", dropna=False) > 1
+        has_it = frame[frame["task"] == "segmentation"] if column == "decoder" else frame
+        varies = has_it.groupby("design")[column].transform("nunique", dropna=False) > 1
+        varies = varies.reindex(frame.index, fill_value=False)
         said = frame[column].map({value: _said(column, value) for value in frame[column].unique()})
         names = names.where(~varies, names + " · " + said)
     cell = [frame[c] for c in ("quantity", "task", "resolution")]
@@ -125,7 +127,7 @@ def _said(column: str, value: Any) -> str:
     """A field of a case in words: `batch 8`, `compiled`, `5M`."""
     if pd.isna(value):
         return f"no {column.replace('_', ' ')}"
-    if column in ("layout", "position", "machine", "device", "dtype", "mode"):
+    if column in ("layout", "position", "decoder", "machine", "device", "dtype", "mode"):
         return str(value) or f"no {column}"
     if column == "params_budget":
         return f"{value / 1e6:g}M"

@@ -38,6 +38,7 @@ class Axes:
     params: int = 5_000_000
     layouts: tuple[str, ...] = ("",)  # "" is the design's own
     positions: tuple[str, ...] = ("",)  # "" is the design's own
+    decoders: tuple[str, ...] = ("",)  # of segmentation; "" is the design's own
     batches: tuple[int, ...] = (1,)
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ("float32",)

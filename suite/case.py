@@ -27,6 +27,7 @@ class Case:
     classes: int
     height: int  # pixels
     width: int  # pixels
+    decoder: str = ""  # what segments; none for another task
     recipe: str = ""  # canonical text of the fitted recipe
     widths: tuple[int, ...] = ()  # the solved budget: channels of each stage ...
     extra: tuple[int, ...] = ()  # ... and what was trimmed, see variants/recipe.py

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from suite.case import TASKS
 from suite.check_mixer import Met, is_its_formula, keeps_padding_out, keeps_shape, meet
 from suite.count import agreed_macs, formula_macs, parameters, torch_macs
+from suite.step import loss_of, random_images, random_targets
 from variants.contract import Design, Grid
 
 SIZES = (Grid(64, 64), Grid(33, 47), Grid(97, 32), Grid(1, 1))  # square, odd, neither square nor divisible, the least
@@ -137,8 +137,7 @@ def learns(design: Design, task: str) -> str:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.05)
-    logits = network(torch.randn(BATCH, 3, ODD.y, ODD.x))
-    F.cross_entropy(logits, torch.randint(CLASSES, (BATCH, *logits.shape[2:]))).backward()
+    loss_of(network(random_images(ODD, BATCH, "float32")), random_targets(task, CLASSES, ODD, BATCH)).backward()
     slopes = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
     idle = [name for name, slope in slopes.items() if slope is None or not slope.abs().sum() > 0]
     if idle:

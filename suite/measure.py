@@ -97,12 +97,14 @@ class Bench:
 
 
 def designed(case: Case, find: Find) -> Design:
-    """The design of the case, in its layout, with its position, in its size."""
+    """The design of the case, in its layout, with its position and decoder, in its size."""
     design = find(case.design)
     if case.layout != design.layout_name:
         design = design.in_layout(case.layout)
     if case.position != design.position_name:
         design = design.with_position(case.position)
+    if case.decoder and case.decoder != design.decoder_name:
+        design = design.with_decoder(case.decoder)
     return design.sized(case.widths, case.extra) if case.widths else design
 
 

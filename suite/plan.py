@@ -144,6 +144,18 @@ class Workload(NamedTuple):
     backend: str
 
 
+def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design | ValueError]:
+    """By name, the design with each decoder ("" is its own), or the sentence that says why it does not take it."""
+    forms: dict[str, Design | ValueError] = {}
+    for decoder in decoders:
+        try:
+            form = design.with_decoder(decoder) if decoder else design
+            forms[form.decoder_name] = form
+        except ValueError as error:
+            forms[decoder] = error
+    return forms
+
+
 class Planner:
     """Plans one fitted design, each of whose networks is simulated once."""
 
@@ -152,7 +164,8 @@ class Planner:
     ) -> None:
         self.design, self.axes, self.calibrations = design, axes, calibrations
         self.limits, self.simulate = limits, simulate
-        self.seen: dict[Workload, Simulated | Exception] = {}
+        self.decoders = with_decoders(design, axes.decoders)
+        self.seen: dict[tuple[str, Workload], Simulated | Exception] = {}
 
     def cases(self) -> Iterator[Planned]:
         """All of them: resolution by resolution, task by task."""
@@ -160,12 +173,26 @@ class Planner:
         quantities["accuracy"] = self._accuracy
         for size, task, quantity in product(self.axes.resolutions, self.axes.tasks, self.axes.quantities):
             for case in quantities[quantity](size, task):
-                yield self.planned(case)
+                yield from map(self.planned, self._decoded(case))
+
+    def _decoded(self, case: Case) -> Iterator[Case]:
+        """The case as it is; for segmentation, one for each decoder."""
+        if case.task != "segmentation":
+            yield case
+            return
+        for decoder, form in self.decoders.items():
+            yield replace(case, decoder=decoder, recipe="" if isinstance(form, ValueError) else str(form))
+
+    def _form(self, case: Case) -> Design | ValueError:
+        """The design with the case's decoder, or why it does not take it."""
+        return self.decoders[case.decoder] if case.task == "segmentation" else self.design
 
     def planned(self, case: Case) -> Planned:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
         if case.quantity == "accuracy" and case.task in self.axes.data.refused:
             return Planned(case, "not_applicable", self.axes.data.refused[case.task])
+        if isinstance(form := self._form(case), ValueError):
+            return Planned(case, "not_applicable", str(form))
         calibration = self.calibrations[case.device, case.dtype, case.threads]
         try:
             cost = predict(case, self._simulated, calibration)
@@ -197,14 +224,15 @@ class Planner:
 
     def _simulated(self, case: Case) -> Simulated:
         """The simulation of the case's network, taken once. Raises whatever it raised."""
-        size = Grid(case.height, case.width)
+        size, form = Grid(case.height, case.width), self._form(case)
         work = Workload(case.task, case.classes, size, case.mode, case.dtype, case.backend)
-        if work not in self.seen:
+        key = case.decoder, work
+        if key not in self.seen:
             try:
-                self.seen[work] = self.simulate(self.design, **work._asdict())
+                self.seen[key] = self.simulate(form, **work._asdict())
             except Exception as error:
-                self.seen[work] = error
-        found = self.seen[work]
+                self.seen[key] = error
+        found = self.seen[key]
         if isinstance(found, Exception):
             raise found
         return found

@@ -32,7 +32,7 @@ STATUSES = (
 )
 TRY_AGAIN = frozenset({"not_reached"})  # statuses that a later start of the same command measures again
 COLUMNS = (
-    "design layout position task resolution batch device dtype backend compiled mode seed params_budget "
+    "design layout position decoder task resolution batch device dtype backend compiled mode seed params_budget "
     "metric tested_at value unit low high n status reason"
 ).split()
 

@@ -11,9 +11,13 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import AdamW, Optimizer
 
-from variants.contract import Grid
+from variants.contract import AUXILIARY, Grid
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+Answer = Tensor | tuple[Tensor, ...]
+"""Of a network in training: its logits, perhaps followed by those of auxiliary heads."""
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class NotFiniteError(ArithmeticError):
@@ -45,6 +49,15 @@ def random_targets(task: str, classes: int, size: Grid, batch: int, device: str 
     return torch.randint(classes, shape, device=device)
 
 
+def loss_of(answer: Answer, targets: Tensor, wrong: Loss = F.cross_entropy) -> Tensor:
+    """The loss of the logits, and AUXILIARY times that of each auxiliary head; see `variants.contract.Network`."""
+    logits, *others = answer if isinstance(answer, tuple) else (answer,)
+    loss = wrong(logits, targets)
+    for other in others:
+        loss = loss + AUXILIARY * wrong(other, targets)
+    return loss
+
+
 def infer(network: nn.Module, images: Tensor) -> Tensor:
     """Images `b 3 Y X` -> logits, without a graph."""
     with torch.no_grad():
@@ -61,7 +74,7 @@ def forward_backward(
 ) -> Tensor:
     """The loss; its gradients are left in the parameters. `entering` hears of `activations`, then of `temporary`."""
     entering("activations")
-    loss = F.cross_entropy(network(images), targets)
+    loss = loss_of(network(images), targets)
     entering("temporary")
     loss.backward()
     return loss.detach()

@@ -176,6 +176,7 @@ class Fake:
     name: str
     layout_name: str = "isotropic"
     position_name: str = "none"
+    decoder_name: str = "linear"
     widths: tuple[int, ...] = (32,)
     extra: tuple[int, ...] = (1,)
 
@@ -192,6 +193,11 @@ class Fake:
         if position != "none":
             raise ValueError(f"{self.name} takes no position {position}: choose none")
         return replace(self, position_name=position)
+
+    def with_decoder(self, decoder: str) -> Fake:
+        if decoder not in ("linear", "naive"):
+            raise ValueError(f"{self.name} takes no decoder {decoder}: choose linear or naive")
+        return replace(self, decoder_name=decoder)
 
     def fitted(self, params: int) -> Fake:
         return self

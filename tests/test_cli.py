@@ -23,7 +23,7 @@ from suite.machine import Calibration
 from suite.record import read
 
 FLAGS = set(
-    "res task metric params layout position classes batch device dtype backend compile mode cache threads data "
+    "res task metric params layout position decoder classes batch device dtype backend compile mode cache threads data "
     "train-images train-minutes seeds rounds minutes case-seconds memory run json csv help".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
@@ -191,7 +191,7 @@ def test_a_sweep_from_name_to_report_and_again(capsys: pytest.CaptureFixture[str
     assert len(read(Path("here"))) == 4
     table = call(capsys, "records", "here", "--csv")[1]
     columns = next(csv.reader(io.StringIO(table)))
-    assert columns[:5] == ["design", "layout", "position", "task", "resolution"]
+    assert columns[:5] == ["design", "layout", "position", "decoder", "task"]
     assert {row["metric"] for row in json.loads(call(capsys, "records", "here", "--json")[1])} >= {"macs", "latency_ms"}
     assert "latency_ms" in call(capsys, "records", "here")[1]
     assert call(capsys, "report", "here")[0] == 0

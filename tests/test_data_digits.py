@@ -20,6 +20,12 @@ def test_a_fifth_of_each_digit_is_held_out() -> None:
     assert source.ceiling(Grid(8, 8)) is None
 
 
+def test_digits_have_eight_pixels_a_side() -> None:
+    source = load("digits", "classification")
+    assert source.native("test") == 8
+    assert [source.upsampled("test", size) for size in (Grid(8, 8), Grid(4, 9), Grid(16, 16))] == [0, 1, 1]
+
+
 def test_the_split_knows_no_seed() -> None:
     first, second = (load("digits", "classification", seed).batch("test", range(9), Grid(8, 8)) for seed in (0, 1))
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])

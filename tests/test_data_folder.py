@@ -56,10 +56,34 @@ def test_class_folders(tmp_path: Path) -> None:
     assert (source.classes, source.names, source.chance) == (2, ["blue", "red"], 0.5)
     assert (source.count("train"), source.count("test")) == (16, 4)
     images, labels = source.batch("test", range(4), SIZE)
-    assert labels.tolist() == [0, 0, 1, 1]
-    blue, red = light(images[0])[:, 0, 0], light(images[3])[:, 0, 0]
+    assert sorted(labels.tolist()) == [0, 0, 1, 1]
+    blue, red = (light(images[labels == label][0])[:, 0, 0] for label in (0, 1))
     torch.testing.assert_close(red, torch.tensor([1.0, 0.0, 0.0]), atol=1e-5, rtol=0)
     torch.testing.assert_close(blue, torch.tensor([0.0, 0.0, 1.0]), atol=0.02, rtol=0)
+
+
+def test_the_first_images_of_a_split_are_a_fair_sample(tmp_path: Path) -> None:
+    """As many of either class as chance gives, in an order that does not depend on where the folder lies."""
+    sources = [load(f"folder:{classes(tmp_path / place, 100)}", "classification") for place in ("here", "there")]
+    labels = [source.batch("train", range(40), SIZE)[1].tolist() for source in sources]
+    assert labels[0] == labels[1]
+    assert 10 <= sum(labels[0]) <= 30
+
+
+def test_pictures_smaller_than_asked_are_counted(tmp_path: Path) -> None:
+    for kind, y, x in (("red", 8, 30), ("blue", 20, 16)):
+        for place in range(5):
+            picture(tmp_path / kind / f"{place}.png", y=y, x=x)
+    source = load(f"folder:{tmp_path}", "classification")
+    assert source.native("train") == 12
+    shares = [source.upsampled("test", Grid(side, side)) for side in (8, 9, 16, 17)]
+    assert shares == [0, 0.5, 0.5, 1]
+
+
+def test_a_picture_that_is_padded_grows_by_its_longer_side(tmp_path: Path) -> None:
+    source = load(f"folder:{masked(tmp_path)}", "segmentation")  # 4 rows, 8 columns
+    assert source.native("test") == 4
+    assert [source.upsampled("test", size) for size in (Grid(8, 8), Grid(9, 9), Grid(4, 99))] == [0, 1, 0]
 
 
 def test_the_split_does_not_move_when_another_class_grows(tmp_path: Path) -> None:

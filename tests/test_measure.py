@@ -92,11 +92,13 @@ def test_memory_that_is_not_there_is_a_status() -> None:
     assert record.status == "oom"
 
 
-def test_layout_position_and_widths_of_the_case_are_taken() -> None:
+def test_layout_position_decoder_and_widths_of_the_case_are_taken() -> None:
     wide = measured(widths=(64,), extra=(2,), layout="pyramid")
     assert wide.metrics["params"].value > 4 * measured().metrics["params"].value
     assert "takes no position rotary" in measured(position="rotary").reason
     assert "does not go into the layout bottleneck" in measured(layout="bottleneck").reason
+    assert measured(task="segmentation", decoder="naive").status == "ok"
+    assert "takes no decoder pup" in measured(task="segmentation", decoder="pup").reason
 
 
 def test_the_residual_of_a_budget_is_noted() -> None:

@@ -90,6 +90,17 @@ def test_a_layout_that_a_design_does_not_take_is_a_row_with_its_sentence() -> No
     assert "choose isotropic or pyramid" in found[-1].reason
 
 
+def test_decoders_multiply_segmentation_alone_and_a_mismatch_is_a_row() -> None:
+    tasks = ("classification", "segmentation")
+    one = made(axes(32, tasks=tasks, metrics="params,memory")).cases
+    many = made(replace(axes(32, tasks=tasks, metrics="params,memory"), decoders=("", "naive", "pup"))).cases
+    assert [p.case for p in many if p.case.task == "classification"] == [p.case for p in one[:3]]
+    seen = {(p.case.decoder, p.status) for p in many if p.case.task == "segmentation"}
+    assert seen == {("linear", "ok"), ("naive", "ok"), ("pup", "not_applicable")}
+    assert len(many) == 3 + 3 * 3
+    assert many[-1].reason == "tiny takes no decoder pup: choose linear or naive"
+
+
 def test_nothing_that_applies_is_an_error() -> None:
     with pytest.raises(ValueError, match="choose none"):
         made(replace(axes(32), positions=("rotary",)))

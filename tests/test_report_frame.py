@@ -87,6 +87,13 @@ def test_what_differs_between_networks_or_settings_is_named_and_nothing_else() -
     assert all("batch" in s and "cpu" in s for s in frame["setting"])
 
 
+def test_decoders_tell_networks_for_segmentation_apart() -> None:
+    vit, metrics = network("vit"), {"macs": Metric(1e9, "MAC")}
+    decoded = [replace(vit, task="segmentation", decoder=name, recipe=name) for name in ("linear", "pup")]
+    assert list(tidy([made(c, metrics) for c in (vit, decoded[0])])["series"]) == ["vit", "vit"]
+    assert list(tidy([made(c, metrics) for c in (vit, *decoded)])["series"]) == ["vit", "vit · linear", "vit · pup"]
+
+
 def test_a_missing_memory_keeps_its_prediction() -> None:
     case = network("pixel", quantity="memory")
     row = only(

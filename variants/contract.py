@@ -105,8 +105,16 @@ Positioned = Callable[..., Position]
 """Makes a Position from (heads, width, queries, keys)."""
 
 
+AUXILIARY = 0.4  # the weight of the loss of each auxiliary head (2012.15840, section 4.1; 1612.01105, section 3.3)
+
+
 class Network(Protocol):
-    """What the suite may ask of a built network, beyond being an nn.Module that maps `b 3 Y X` to logits."""
+    """What the suite may ask of a built network, beyond being an nn.Module that maps `b 3 Y X` to logits.
+
+    A network with auxiliary heads answers so in evaluation only. In training it answers with a tuple: the logits, then
+    those of each auxiliary head in the same shape, whose losses count AUXILIARY times. They are parameters of the head,
+    but no part of `macs`.
+    """
 
     def macs(self, size: Grid) -> int:
         """Multiply-adds for one image of this size in pixels, exact."""
@@ -125,6 +133,10 @@ class Design(Protocol):
     @property
     def position_name(self) -> str: ...
     @property
+    def decoder_name(self) -> str:
+        """What the networks for segmentation answer with."""
+
+    @property
     def widths(self) -> tuple[int, ...]: ...
     @property
     def extra(self) -> tuple[int, ...]: ...
@@ -137,6 +149,9 @@ class Design(Protocol):
 
     def with_position(self, position: str) -> Design:
         """The same design with another position. ValueError says why not."""
+
+    def with_decoder(self, decoder: str) -> Design:
+        """The same design with another decoder for segmentation. ValueError says why not."""
 
     def fitted(self, params: int) -> Design:
         """The same design, solved to weigh `params` parameters without its head. ValueError if it cannot."""

@@ -23,6 +23,7 @@ class Foreign:
     name: str = ""
     layout_name: str = "timm"
     position_name: str = "as published"
+    decoder_name: str = ""
     widths: tuple[int, ...] = ()
     depths: tuple[int, ...] = ()
     extra: tuple[int, ...] = ()
@@ -40,6 +41,9 @@ class Foreign:
         if position != self.position_name:
             raise ValueError(f"{self} keeps its own positions: leave out --position for models of timm")
         return self
+
+    def with_decoder(self, decoder: str) -> Foreign:
+        raise ValueError(f"{self} comes with a head for classification only: leave out --decoder for models of timm")
 
     def fitted(self, params: int) -> Foreign:
         """Itself: the record's residual says how far it is from the budget."""

@@ -18,8 +18,9 @@ from torch import nn
 from variants.contract import Card, Grid, Mixer, Position
 from variants.parts.backbone import Backbone, Classifier, Undrawn, initialise
 from variants.parts.block import Bottleneck, Transformer
+from variants.parts.decoder import DECODERS, Linear
 from variants.parts.downsample import Merge
-from variants.parts.head import Linear, Mean
+from variants.parts.head import Mean
 from variants.parts.place import Learned, Nowhere, SinCos
 from variants.parts.position import QueryRelative, RelativeBias, Rotary
 from variants.parts.stem import Patches, ResNetStem
@@ -159,6 +160,11 @@ class Recipe:
         return "+".join(n for n in names if n != "none") or "none"
 
     @property
+    def decoder_name(self) -> str:
+        known = (name for name, make in DECODERS.items() if part(make) == self.decoder)
+        return next(known, str(self.decoder))
+
+    @property
     def widths(self) -> tuple[int, ...]:
         return self.layout.widths
 
@@ -224,6 +230,14 @@ class Recipe:
                 raise ValueError(f"{mixer.make.__name__} takes the positions {known}, not {position}")
         place = PLACES.get(position, part(Nowhere))
         return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
+
+    def with_decoder(self, decoder: str) -> Recipe:
+        """The same design with another decoder for segmentation. ValueError says which there are."""
+        if decoder == self.decoder_name:
+            return self
+        if decoder not in DECODERS:
+            raise ValueError(f"no decoder is called {decoder!r}: choose one of {', '.join(DECODERS)}")
+        return replace(self, decoder=part(DECODERS[decoder]))
 
     def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Recipe:
         return replace(self, layout=replace(self.layout, widths=tuple(widths), extra=tuple(extra)))

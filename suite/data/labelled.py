@@ -10,21 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.data.dataset import Dataset
 from suite.data.pictures import colour, filled, opened, pictures_in
 from suite.data.source import normalised
 from variants.contract import Grid
 
 
-class Labelled:
+class Labelled(Dataset[int]):
     """A Source for classification."""
 
     task = "classification"
-    shift = 1 / 16
+    resizing = "bicubic to the shorter side, then the centre is cropped"
 
     def __init__(self, name: str, names: list[str], items: dict[str, list[tuple[Path, int]]]) -> None:
         """`names` are those of the classes. ValueError names a file whose head cannot be read."""
-        self.name, self.names, self.items = name, names, items
-        self.classes = len(names)
+        super().__init__(name, items)
+        self.names, self.classes = names, len(names)
         for path, _ in (item for split in items.values() for item in split):
             opened(path, lambda image: None)
 
@@ -34,11 +35,8 @@ class Labelled:
         labels = [label for _, label in self.items["test"]]
         return max(Counter(labels).values()) / len(labels)
 
-    def ceiling(self, size: Grid) -> float | None:
-        return None
-
-    def count(self, split: str) -> int | None:
-        return len(self.items[split])
+    def scale(self, own: Grid, size: Grid) -> float:
+        return max(size.y / own.y, size.x / own.x)
 
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.data.dataset import Dataset
 from suite.data.pictures import VOID, colour, labels, opened, padded, pictures_in, upright_size
 from suite.data.source import normalised
 from variants.contract import Grid
@@ -19,18 +20,18 @@ from variants.contract import Grid
 Pair = tuple[Path, Path]
 
 
-class Masked:
+class Masked(Dataset[Path]):
     """A Source for segmentation."""
 
     task = "segmentation"
-    shift = 1 / 16
+    resizing = "bicubic to the longer side, then padded; masks by nearest neighbour"
 
     def __init__(self, name: str, names: list[str] | None, items: dict[str, list[Pair]]) -> None:
         """Reads every mask. Without names the classes are the numbers that occur, which must leave no gap.
 
         ValueError names a file that is unreadable, of another size than its picture, or holds a number of no class.
         """
-        self.name, self.items = name, items
+        super().__init__(name, items)
         pixels = {mask: counted(image, mask) for split in items.values() for image, mask in split}
         self.classes = len(names) if names is not None else classes_in(pixels)
         for mask, count in pixels.items():
@@ -40,11 +41,8 @@ class Masked:
                 )
         self.chance = guess(np.sum([pixels[mask] for _, mask in items["test"]], axis=0))
 
-    def ceiling(self, size: Grid) -> float | None:
-        return None
-
-    def count(self, split: str) -> int | None:
-        return len(self.items[split])
+    def scale(self, own: Grid, size: Grid) -> float:
+        return min(size.y / own.y, size.x / own.x)
 
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""

@@ -24,7 +24,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue 
 
 
 class Source(Protocol):
-    """Images of one task, by split (`train`, `test`) and index: a pure function of both."""
+    """Images of one task, by split (`train`, `test`) and index: a pure function of both.
+
+    The first n images of a split are a fair sample of it, whatever n is.
+    """
 
     @property
     def name(self) -> str:
@@ -41,6 +44,16 @@ class Source(Protocol):
     @property
     def shift(self) -> float:
         """How far training may move an image, as a share of its side: the only augmentation. 0 for none."""
+
+    @property
+    def resizing(self) -> str:
+        """How an image comes to the asked size, in words."""
+
+    def native(self, split: str) -> float | None:
+        """The median shorter side of the split's images, in pixels; None for images that are drawn at every size."""
+
+    def upsampled(self, split: str, size: Grid) -> float | None:
+        """The share of the split's images that grow to this size, which adds no detail; None as for `native`."""
 
     def ceiling(self, size: Grid) -> float | None:
         """The best score that images of this size allow, in the unit of `chance`; None where nobody knows."""

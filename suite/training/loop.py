@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from suite.data.source import IGNORE, Source
+from suite.step import loss_of
 from suite.training import score
 from suite.training.recipe import Schedule, optimiser, order, shifted
 from variants.contract import Grid
@@ -122,7 +123,7 @@ def train(
         middle = schedule.progress(so_far.images + len(images) / 2, perf_counter() - start)
         for group in adam.param_groups:
             group["lr"] = schedule.rate(middle)
-        loss = wrongness(model(images), targets)
+        loss = loss_of(model(images), targets, wrongness)
         fabric.backward(loss)
         fabric.clip_gradients(model, adam, max_norm=schedule.clip, error_if_nonfinite=False)
         adam.step()

@@ -14,12 +14,15 @@ from suite.data.source import Source, normalised
 from suite.data.split import divided
 from variants.contract import Grid
 
+SIDE = 8  # pixels of a scan
+
 
 class Digits:
     """White ink on black. A fifth of each digit is held out, the same ones always."""
 
     name, task, classes = "digits", "classification", 10
     shift = 1 / 16  # half a pixel of the scan
+    resizing = "bicubic, both sides"
 
     def __init__(self) -> None:
         data = load_digits()
@@ -37,6 +40,12 @@ class Digits:
 
     def ceiling(self, size: Grid) -> float | None:
         return None
+
+    def native(self, split: str) -> float | None:
+        return SIDE
+
+    def upsampled(self, split: str, size: Grid) -> float | None:
+        return float(size.y > SIDE or size.x > SIDE)
 
     def count(self, split: str) -> int | None:
         return len(self.places[split])

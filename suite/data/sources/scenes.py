@@ -26,6 +26,7 @@ class Scenes:
     family: str
     seed: int
     shift: float = 0.0  # a scene is moved nowhere: its place may be what tells the class
+    resizing: str = "drawn at the size"
 
     @property
     def module(self) -> Family:
@@ -49,6 +50,12 @@ class Scenes:
 
     def ceiling(self, size: Grid) -> float | None:
         return self.module.ceiling(size)
+
+    def native(self, split: str) -> float | None:
+        return None
+
+    def upsampled(self, split: str, size: Grid) -> float | None:
+        return None
 
     def count(self, split: str) -> int | None:
         return None
