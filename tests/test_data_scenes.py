@@ -1,60 +1,106 @@
-"""Scenes are a pure function of their index, look the same at every size, and leak nothing."""
+"""What holds of every family: scenes are a pure function of their index, look the same at every size, and are one
+description of image, mask, class, boxes and caption."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from suite.data.families import cue, grating
-from suite.data.scene import FADING, FINEST, draw
-from suite.data.source import IGNORE, load
-from suite.data.sources.scenes import Scenes
+from suite.data.dice import Dice
+from suite.data.scene import FADING, Scene, draw
+from suite.data.source import IGNORE, Source, load, names_in
+from suite.data.sources.scenes import FAMILIES, Scenes, family_named
+from suite.data.told import boxes, captions
+from suite.data.words import COLOURS, PLACES, SHAPES
 from variants.contract import Grid
 
-FAMILIES = [("grating", "classification"), ("cue", "segmentation")]
-SMALL = Grid(64, 64)
+NAMES = names_in(FAMILIES)
+SMALL, BOXED = Grid(64, 64), Grid(256, 256)
 
 
-@pytest.mark.parametrize(("family", "task"), FAMILIES)
-def test_an_image_depends_on_its_index_alone(family: str, task: str) -> None:
-    source = load(f"scenes:{family}", task)
-    images, targets = source.batch("test", range(13), SMALL)
+def source(family: str, seed: int = 0) -> Source:
+    return load(f"scenes:{family}", family_named(family).TASK, seed)
+
+
+def alone(scene: Scene, place: int) -> Scene:
+    """One layer, white on black."""
+    layer = scene.layers[place]
+    white = replace(layer, colour=torch.ones_like(layer.colour), stripes=None)
+    return replace(scene, ground=torch.zeros_like(scene.ground), layers=(white,))
+
+
+def test_the_dice_fall_as_they_always_did() -> None:
+    thrown = Dice("cue train 0", [0, 7]).throw(2)
+    assert (thrown * 2**24).long().tolist() == [[5202008, 12911712], [13039542, 10487374]]
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_an_image_depends_on_its_index_alone(family: str) -> None:
+    images, targets = source(family).batch("test", range(13), SMALL)
     for order in ([12, 3, 7], [5], list(range(12, -1, -1))):
-        again, targets_again = source.batch("test", order, SMALL)
+        again, targets_again = source(family).batch("test", order, SMALL)
         assert torch.equal(again, images[order])
         assert torch.equal(targets_again, targets[order])
 
 
-@pytest.mark.parametrize(("family", "task"), FAMILIES)
-def test_family_split_seed_and_index_each_decide_the_image(family: str, task: str) -> None:
-    def first(split: str, seed: int, index: int) -> torch.Tensor:
-        return load(f"scenes:{family}", task, seed).batch(split, [index], SMALL)[0]
+def sums() -> list[float]:
+    """Of the images and targets of every family."""
+    batches = [source(family).batch("train", [3, 1], Grid(48, 64)) for family in NAMES]
+    return [t.double().sum().item() for batch in batches for t in batch]
 
-    images = [first("train", 0, 0), first("test", 0, 0), first("train", 1, 0), first("train", 0, 1)]
+
+def test_another_process_draws_the_same() -> None:
+    command = [sys.executable, "-c", "from test_data_scenes import sums; print(sums())"]
+    told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(sums())
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_family_split_seed_and_index_each_decide_the_image(family: str) -> None:
+    def first(split: str, seed: int, index: int) -> Tensor:
+        return source(family, seed).batch(split, [index], SMALL)[0]
+
+    cases = [("train", 0, 0), ("test", 0, 0), ("train", 1, 0), ("train", 0, 1)]
+    cases += [(split, 0, 0) for split in source(family).further]
+    images = [first(*case) for case in cases]
     assert all(not torch.equal(a, b) for i, a in enumerate(images) for b in images[:i])
     assert torch.equal(images[0], first("train", 0, 0))
 
 
-@pytest.mark.parametrize(("family", "task"), FAMILIES)
+@pytest.mark.parametrize("family", NAMES)
 @pytest.mark.parametrize("size", [Grid(16, 16), Grid(33, 17), Grid(48, 96), Grid(1, 1)], ids=str)
-def test_every_size_has_images_and_targets(family: str, task: str, size: Grid) -> None:
-    source = load(f"scenes:{family}", task)
-    images, targets = source.batch("train", range(3), size)
+def test_every_size_has_images_and_targets(family: str, size: Grid) -> None:
+    drawn = source(family)
+    images, targets = drawn.batch("train", range(3), size)
     assert images.shape == (3, 3, size.y, size.x) and images.dtype == torch.float32 and images.isfinite().all()
-    assert targets.shape == ((3,) if task == "classification" else (3, size.y, size.x)) and targets.dtype == torch.int64
-    assert 0 <= targets.min() and targets.max() < source.classes
+    shape = (3,) if drawn.task == "classification" else (3, size.y, size.x)
+    assert targets.shape == shape and targets.dtype == torch.int64 and IGNORE not in targets
+    assert 0 <= targets.min() and targets.max() < drawn.classes
 
 
-def test_a_wide_image_holds_the_square_scene_in_its_middle() -> None:
-    scene = Scenes("cue", 0).scene("train", range(4))
+@pytest.mark.parametrize("family", NAMES)
+def test_2048_pixels(family: str) -> None:
+    images, _ = source(family).batch("test", [0], Grid(2048, 2048))
+    assert images.shape == (1, 3, 2048, 2048) and images.isfinite().all()
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_a_wide_image_holds_the_square_scene_in_its_middle(family: str) -> None:
+    scene = Scenes(family, 0).scene("train", range(4))
     (image, mask), (wide, wide_mask) = draw(scene, SMALL), draw(scene, Grid(64, 128))
     torch.testing.assert_close(wide[:, :, :, 32:96], image, rtol=0, atol=1e-4)
     assert torch.equal(wide_mask[:, :, 32:96], mask)
     torch.testing.assert_close(wide[:, :, :, :32], scene.ground[:, :, None, None].expand(4, 3, 64, 32))
 
 
-@pytest.mark.parametrize("family", ["grating", "cue"])
+@pytest.mark.parametrize("family", NAMES)
 def test_the_same_scene_at_64_and_512_agrees(family: str) -> None:
     scene = Scenes(family, 0).scene("test", range(12))
     small, mask = draw(scene, SMALL)
@@ -73,77 +119,90 @@ def test_the_same_scene_at_64_and_512_agrees(family: str) -> None:
     assert (share.argmax(1) != mask)[clear].float().mean() < 1e-4  # again the tips
 
 
-def test_masks_agree_with_the_image() -> None:
-    scene = Scenes("cue", 3).scene("test", range(32))
-    image, mask = draw(scene, Grid(128, 128))
-    cue_colour = image[:, :, 2, 2]
-    inner = -functional.max_pool2d(-mask.float(), 3, 1, 1) == functional.max_pool2d(mask.float(), 3, 1, 1)
-    far = (image - cue_colour[:, :, None, None]).abs().amax(1)
-    assert (far[inner & (mask == 1)] < cue.SHADE + 1e-4).all()
-    assert (far[inner & (mask == 2)] > 2 * cue.SHADE).all()
-    patch = round(cue.PATCH * 128)
-    assert (mask[:, :patch, :patch] == 0).all() and (far[:, :patch, :patch] < 1e-5).all()
-    rest = functional.max_pool2d(mask.float(), 9, 1, 4) == 0
-    rest[:, : patch + 1, : patch + 1] = False
-    assert (image.amax(1) - image.amin(1))[rest].max() < 1e-6  # the ground is grey
-    assert (image.amax(1) - image.amin(1))[mask > 0].min() > 0.05
+@pytest.mark.parametrize("family", NAMES)
+def test_image_and_mask_are_the_layers_one_over_the_other(family: str) -> None:
+    scene = Scenes(family, 3).scene("test", range(8))
+    scene = replace(scene, layers=tuple(replace(layer, stripes=None) for layer in scene.layers))
+    image, mask = draw(scene, BOXED)
+    light, label = scene.ground[:, :, None, None].expand_as(image), torch.zeros_like(mask)
+    for place, layer in enumerate(scene.layers):
+        cover = draw(alone(scene, place), BOXED)[0][:, :1]
+        light = torch.lerp(light, layer.colour[:, :, None, None].expand_as(light), cover)
+        label = torch.where(cover[:, 0] > 0.5, layer.label[:, None, None], label)
+    torch.testing.assert_close(image, light, rtol=0, atol=1e-5)
+    assert torch.equal(mask, label)
 
 
-def test_objects_neither_touch_nor_leave_the_image() -> None:
-    image, mask = draw(Scenes("cue", 1).scene("train", range(64)), Grid(96, 96))
-    coloured = (image.amax(1) - image.amin(1)) > 0.05
-    coloured[:, :25, :25] = False
-    for layer in Scenes("cue", 1).scene("train", range(64)).layers[1:]:
-        reach = layer.shape.radius.flatten()[:, None]
-        assert ((layer.centre - reach >= 0) & (layer.centre + reach <= 1)).all()
-    assert IGNORE not in mask.unique()
+@pytest.mark.parametrize("family", NAMES)
+def test_boxes_are_as_tight_as_what_is_drawn(family: str) -> None:
+    scene = Scenes(family, 0).scene("test", range(8))
+    found = boxes(scene)
+    objects = [place for place, layer in enumerate(scene.layers) if layer.name]
+    assert objects and found.edges.shape == (8, len(objects), 4)
+    for column, place in enumerate(objects):
+        cover = draw(alone(scene, place), BOXED)[0][:, 0] > 0.5  # b Y X
+        assert torch.equal(cover.flatten(1).any(1), found.present[:, column])
+        for edges, covered in zip(found.pixels(BOXED)[:, column], cover, strict=True):
+            if covered.any():
+                y, x = covered.nonzero(as_tuple=True)
+                drawn = torch.stack([y.min(), x.min(), y.max() + 1, x.max() + 1])
+                assert (drawn - edges).abs().max() < 1.5  # pixels; a sharp tip covers less than half of its last one
 
 
-def test_classes_are_balanced() -> None:
-    labels = Scenes("grating", 0).scene("train", range(4000)).label
-    assert (labels.bincount(minlength=4) / 4000 - 0.25).abs().max() < 0.03  # 4 standard errors
-    _, mask = draw(Scenes("cue", 0).scene("train", range(1000)), Grid(32, 32))
-    share = mask.flatten().bincount(minlength=3) / mask.numel()
-    assert abs(share[1] / (share[1] + share[2]) - 0.5) < 0.03
-    assert share[1:].sum() > 0.1
+def test_boxes_in_a_wide_image_are_cut_at_its_borders() -> None:
+    found = boxes(Scenes("cue", 0).scene("test", range(2)))
+    square, wide = found.pixels(SMALL), found.pixels(Grid(64, 128))
+    torch.testing.assert_close(wide - square, torch.tensor([0.0, 32, 0, 32]).expand_as(square))
+    moved = replace(found, edges=found.edges - 0.5).pixels(SMALL)
+    assert moved.min() == 0 and (moved <= square).all()
 
 
-@pytest.mark.parametrize(("side", "expected"), [(224, 0.749), (512, 0.877), (1024, 0.984), (8, 0.25), (4096, 1.0)])
-def test_the_ceiling_of_grating(side: int, expected: float) -> None:
-    source = load("scenes:grating", "classification")
-    assert source.ceiling(Grid(side, side)) == pytest.approx(expected, abs=5e-4)
-    assert source.ceiling(Grid(2 * side, side)) == source.ceiling(Grid(side, side))
-    assert source.chance == 0.25
+@pytest.mark.parametrize("family", NAMES)
+def test_captions_say_what_is_described(family: str) -> None:
+    scene = Scenes(family, 1).scene("train", range(16))
+    shapes, colours = list(SHAPES), list(COLOURS)
+    for i, caption in enumerate(captions(scene)):
+        told = []
+        for layer in scene.layers:
+            if layer.name and layer.is_present[i]:
+                words = [shapes[layer.name.shape[i]]]
+                words[:0] = [colours[layer.name.colour[i]]] if layer.name.colour[i] >= 0 else []
+                y, x = ((boxes(replace(scene, layers=(layer,))).edges[i, 0].view(2, 2).mean(0) * 3).long()).tolist()
+                told.append(f"a {' '.join(words)} {PLACES[y][x]}")
+        assert caption == ", ".join(told)
 
 
-def test_the_ceiling_of_grating_is_the_share_of_visible_stripes() -> None:
-    waves = Scenes("grating", 5).scene("test", range(4000)).layers[0].stripes.wave.norm(dim=1)
-    seen = (waves < FINEST * 224).float().mean().item()
-    assert seen + (1 - seen) / 4 == pytest.approx(grating.ceiling(Grid(224, 224)), abs=0.025)
+def test_captions_without_objects_and_in_one_example() -> None:
+    scene = Scenes("cue", 0).scene("train", range(2))
+    assert captions(replace(scene, layers=scene.layers[:1])) == ["nothing", "nothing"]
+    assert boxes(replace(scene, layers=())).edges.shape == (2, 0, 4)
+    assert captions(replace(scene, layers=scene.layers[:2]))[0] == "a cyan hexagon at the bottom"
 
 
-def test_stripes_too_fine_for_the_pixels_leave_no_trace() -> None:
-    scene = Scenes("grating", 0).scene("test", range(64))
-    layer = scene.layers[0]
-    hidden = layer.stripes.wave.norm(dim=1) > FINEST * 64
-    image, mask = draw(scene, SMALL)
-    plain = layer.colour[:, :, None, None].expand_as(image)
-    inside = -functional.max_pool2d(-mask.float(), 5, 1, 2) == 1
-    error = ((image - plain).abs().amax(1) * inside).flatten(1).amax(1)
-    assert 10 < hidden.sum() < 54
-    assert (error[hidden] < 1e-6).all()
-    assert (error[layer.stripes.wave.norm(dim=1) < FADING * 64] > 0.1).all()
+@pytest.mark.parametrize("family", NAMES)
+def test_classes_are_balanced(family: str) -> None:
+    drawn = Scenes(family, 0)
+    if drawn.task == "classification":
+        from scipy.stats import chisquare
+
+        label = drawn.scene("train", range(4000)).label
+        assert chisquare(label.bincount(minlength=drawn.classes)).pvalue > 1e-3
+    else:
+        _, mask = drawn.batch("train", range(300), Grid(32, 32))
+        present = functional.one_hot(mask, drawn.classes).flatten(1, 2).any(1).float().mean(0)
+        assert present.min() > 0.2  # of the images show each class
 
 
-def test_the_chance_of_cue_is_what_a_coin_scores() -> None:
-    from suite.training import score
-
-    source = load("scenes", "segmentation")
-    _, mask = source.batch("test", range(1000), Grid(32, 32))
-    coin = torch.randint(1, 3, mask.shape, generator=torch.Generator().manual_seed(0))
-    counts = score.counts(torch.where(mask > 0, coin, 0), mask, 3)
-    assert score.miou(counts).value == pytest.approx(source.chance, abs=0.01)
-    assert score.foreground(counts) == pytest.approx(0.5, abs=0.01)
+@pytest.mark.parametrize("family", NAMES)
+def test_groups_have_places_and_names(family: str) -> None:
+    drawn = source(family)
+    group = drawn.group("test", range(2000))
+    assert group.shape == (2000,) and group.dtype == torch.int64
+    assert torch.equal(drawn.group("test", [1999, 4]), group[[1999, 4]])
+    count = group.bincount(minlength=max(len(drawn.groups), 1))
+    assert len(count) == max(len(drawn.groups), 1) and count.min() > 200
+    names = ["train", "test", *drawn.further, *drawn.groups]
+    assert len(set(names)) == len(names)
 
 
 def test_defaults_by_task() -> None:

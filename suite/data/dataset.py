@@ -9,6 +9,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
+from torch import Tensor
+
 from suite.data.pictures import opened, upright_size
 from variants.contract import Grid
 
@@ -22,6 +25,8 @@ class Dataset(Generic[Target]):
     task: ClassVar[str]
     resizing: ClassVar[str]
     shift = 1 / 16
+    further: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __init__(self, name: str, items: Mapping[str, Sequence[tuple[Path, Target]]]) -> None:
         self.name = name
@@ -37,6 +42,9 @@ class Dataset(Generic[Target]):
 
     def upsampled(self, split: str, size: Grid) -> float | None:
         return fmean(self.scale(own, size) > 1 for own in self.sizes(split))
+
+    def group(self, split: str, indices: Sequence[int]) -> Tensor:
+        return torch.zeros(len(indices), dtype=torch.int64)
 
     def ceiling(self, size: Grid) -> float | None:
         return None

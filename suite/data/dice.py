@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FACES = 96  # uniform numbers drawn for each image; a scene may use fewer
+FACES = 512  # uniform numbers drawn for each image; a scene may use fewer
 
 
 class Dice:

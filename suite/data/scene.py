@@ -12,7 +12,7 @@ would alias into coarser ones of another direction, and tell the class to whoeve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, pi
 from typing import Protocol
 
@@ -37,6 +37,14 @@ class Stripes:
 
 
 @dataclass(frozen=True)
+class Name:
+    """What an object is called."""
+
+    shape: Tensor  # b: places in words.SHAPES
+    colour: Tensor  # b: places in words.COLOURS, or NO_WORD
+
+
+@dataclass(frozen=True)
 class Layer:
     """One shape in each image of a batch."""
 
@@ -45,6 +53,13 @@ class Layer:
     colour: Tensor  # b 3, from 0 to 1
     label: Tensor  # b: what the mask says there
     stripes: Stripes | None = None
+    name: Name | None = None  # of an object; what else a scene shows has no name, no box and no word
+    present: Tensor | None = None  # b: whether an image shows it at all; None: every image does
+
+    @property
+    def is_present(self) -> Tensor:
+        """`b` in bool."""
+        return torch.ones_like(self.label, dtype=torch.bool) if self.present is None else self.present
 
 
 @dataclass(frozen=True)
@@ -54,13 +69,23 @@ class Scene:
     ground: Tensor  # b 3
     layers: tuple[Layer, ...]
     label: Tensor  # b: the class of the image
+    group: Tensor | None = None  # b: its place in the family's GROUPS; None where it has none
+
+    def moved(self, down: float, right: float) -> Scene:
+        """Everything moved by so many sides."""
+        step = self.ground.new_tensor([down, right])
+        return replace(self, layers=tuple(replace(layer, centre=layer.centre + step) for layer in self.layers))
 
 
 class Family(Protocol):
-    """What a file in suite/data/families says."""
+    """What a file in suite/data/families says.
+
+    It may name more to be scored by, see Source: `GROUPS`, a tuple of names that `Scene.group` gives places in, and
+    `FURTHER`, a dict from the name of a split to what describes it from the dice of `test`.
+    """
 
     TASK: str
-    CLASSES: int
+    NAMES: tuple[str, ...]  # of the classes
     CHANCE: float  # the score of a guess, as the file's docstring derives it
     ceiling: Callable[[Grid], float | None]
     describe: Callable[[Dice], Scene]
@@ -83,6 +108,8 @@ def paint(layer: Layer, size: Grid, image: Tensor, mask: Tensor) -> None:
     columns, x = box(layer.centre[:, 1], layer.shape.reach, size.x, side)
     dy, dx = y - layer.centre[:, :1], x - layer.centre[:, 1:]
     cover = (0.5 - side * layer.shape.distance(dy[:, :, None], dx[:, None, :])).clamp(0, 1).flatten(1)  # b (y x)
+    if layer.present is not None:
+        cover = cover * layer.present[:, None]
     place = (rows[:, :, None] * size.x + columns[:, None, :]).flatten(1)  # b (y x), into (Y X)
     light = layer.colour[:, :, None]  # b 3 1
     if layer.stripes is not None:

@@ -2,7 +2,7 @@
 
 Lengths are in sides of the scene. A shape is frozen, holds one number an image for each of its properties (`b 1 1`),
 and maps offsets from its centre to distances: dy `b y 1`, dx `b 1 x` -> `b y x`. `reach` bounds how far the shape of
-any image extends from its centre.
+any image extends from its centre, `extent` says how far each does: `b 4`, up and left (negative), down and right.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+MOST_SIDES = 6  # of a regular polygon
+
 
 class Shape(Protocol):
     @property
     def reach(self) -> float: ...
     def distance(self, dy: Tensor, dx: Tensor) -> Tensor: ...
+    def extent(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Regular:
         turn = turn - 2 * half * (turn / (2 * half)).round()
         polygon = rho * turn.cos() - self.radius * half.cos()
         return torch.where(self.sides == 0, rho - self.radius, polygon)
+
+    def extent(self) -> Tensor:
+        radius, sides, angle = (t.flatten(1) for t in (self.radius, self.sides, self.angle))  # b 1
+        corner = torch.arange(MOST_SIDES, device=sides.device) % sides.clamp(min=3)  # b k: the first ones again
+        turn = angle + corner * (2 * pi / sides.clamp(min=3))
+        edges = outermost(radius * turn.sin(), radius * turn.cos())
+        return torch.where(sides == 0, radius * edges.new_tensor([-1.0, -1.0, 1.0, 1.0]), edges)
 
 
 @dataclass(frozen=True)
@@ -57,3 +67,16 @@ class Blob:
         wave = a2 * c2 - b2 * s2 + a3 * c3 - b3 * s3
         slope = -2 * (a2 * s2 + b2 * c2) - 3 * (a3 * s3 + b3 * c3)  # of the wave, by the angle
         return (rho - self.radius * (1 + wave)) * torch.rsqrt(1 + (slope / (1 + wave)) ** 2)
+
+    def extent(self) -> Tensor:
+        """Of points on the outline, one a degree: right to the 20,000th part of the radius."""
+        turn = torch.arange(360, device=self.radius.device) * (pi / 180)  # k
+        (a2, b2), (a3, b3) = ([part.flatten(1) for part in wave] for wave in (self.two, self.three))
+        wave = a2 * (2 * turn).cos() - b2 * (2 * turn).sin() + a3 * (3 * turn).cos() - b3 * (3 * turn).sin()  # b k
+        rho = self.radius.flatten(1) * (1 + wave)
+        return outermost(rho * turn.sin(), rho * turn.cos())
+
+
+def outermost(dy: Tensor, dx: Tensor) -> Tensor:
+    """The extent of points: dy and dx `b k` -> `b 4`."""
+    return torch.stack([dy.amin(1), dx.amin(1), dy.amax(1), dx.amax(1)], 1)

@@ -24,9 +24,15 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue 
 
 
 class Source(Protocol):
-    """Images of one task, by split (`train`, `test`) and index: a pure function of both.
+    """Images of one task, by split (`train`, `test`, and those of `further`) and index: a pure function of both.
 
     The first n images of a split are a fair sample of it, whatever n is.
+    A network may be scored beyond `test`, under names made of the metric and of what it was tested on:
+
+        further splits   image i of each is image i of `test` under another condition: `top1_moved50`
+        groups           the test images that are alike in something: `miou_keys3` over those whose group is `keys3`
+
+    No split and no group bears a name that another one has.
     """
 
     @property
@@ -54,6 +60,17 @@ class Source(Protocol):
 
     def upsampled(self, split: str, size: Grid) -> float | None:
         """The share of the split's images that grow to this size, which adds no detail; None as for `native`."""
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of splits to test on besides `test`; () where there are none."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that images fall into; () where they are not told apart."""
+
+    def group(self, split: str, indices: Sequence[int]) -> Tensor:
+        """`b` in int64: the place in `groups` of each image's group, whatever its size. Zeros where groups is ()."""
 
     def ceiling(self, size: Grid) -> float | None:
         """The best score that images of this size allow, in the unit of `chance`; None where nobody knows."""

@@ -13,11 +13,14 @@ from math import log, pi
 import torch
 
 from suite.data.dice import Dice
-from suite.data.scene import FINEST, Layer, Scene, Stripes
+from suite.data.scene import FINEST, Layer, Name, Scene, Stripes
 from suite.data.shapes import Blob
+from suite.data.words import NO_WORD, SHAPES
 from variants.contract import Grid
 
-TASK, CLASSES, CHANCE = "classification", 4, 0.25
+TASK, CHANCE = "classification", 1 / 4
+NAMES = ("upright", "leaning right", "level", "leaning left")  # the stripes
+BLOB = list(SHAPES).index("blob")
 COARSE, FINE = 4, 512  # cycles a side
 RADIUS, WAVE = 0.36, 0.12  # of the largest blob, before its outline waves; and how high each of two waves may be
 
@@ -31,9 +34,9 @@ def ceiling(size: Grid) -> float:
 
 def describe(dice: Dice) -> Scene:
     """One striped blob on grey ground; label and frequency are the first two throws."""
-    label = dice.whole(CLASSES)[:, 0]
+    label = dice.whole(len(NAMES))[:, 0]
     cycles = COARSE * (FINE / COARSE) ** dice.throw(1)  # b 1
-    angle = label[:, None] * pi / CLASSES
+    angle = label[:, None] * pi / len(NAMES)
     wave = cycles * torch.cat([angle.sin(), angle.cos()], 1)  # b 2
     stripes = Stripes(wave, dice.between(0, 2 * pi)[:, 0], dice.between(0.2, 0.35, 3))
     high = dice.between(0, WAVE, 2)
@@ -46,4 +49,6 @@ def describe(dice: Dice) -> Scene:
         reach=RADIUS * (1 + 2 * WAVE),
     )
     centre, colour, ground = dice.between(0.4, 0.6, 2), dice.between(0.35, 0.65, 3), dice.between(0.1, 0.9)
-    return Scene(ground.expand(-1, 3), (Layer(blob, centre, colour, torch.ones_like(label), stripes),), label)
+    one = torch.ones_like(label)
+    name = Name(BLOB * one, NO_WORD * one)
+    return Scene(ground.expand(-1, 3), (Layer(blob, centre, colour, one, stripes, name),), label)

@@ -23,6 +23,8 @@ class Digits:
     name, task, classes = "digits", "classification", 10
     shift = 1 / 16  # half a pixel of the scan
     resizing = "bicubic, both sides"
+    further: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         data = load_digits()
@@ -49,6 +51,9 @@ class Digits:
 
     def count(self, split: str) -> int | None:
         return len(self.places[split])
+
+    def group(self, split: str, indices: Sequence[int]) -> Tensor:
+        return torch.zeros(len(indices), dtype=torch.int64)
 
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,7 +21,7 @@ DEFAULT = {"classification": "grating", "segmentation": "cue"}
 
 @dataclass(frozen=True)
 class Scenes:
-    """One family under one seed. Splits are any names: each has scenes of its own."""
+    """One family under one seed. Splits are any names: each has scenes of its own, or those of `test` in its way."""
 
     family: str
     seed: int
@@ -42,11 +42,28 @@ class Scenes:
 
     @property
     def classes(self) -> int:
-        return self.module.CLASSES
+        return len(self.module.NAMES)
 
     @property
     def chance(self) -> float:
         return self.module.CHANCE
+
+    @property
+    def described(self) -> dict[str, Callable[[Dice], Scene]]:
+        """What describes each of the further splits."""
+        return getattr(self.module, "FURTHER", {})
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        return tuple(self.described)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return getattr(self.module, "GROUPS", ())
+
+    def group(self, split: str, indices: Sequence[int]) -> Tensor:
+        scene = self.scene(split, indices)
+        return torch.zeros_like(scene.label) if scene.group is None else scene.group
 
     def ceiling(self, size: Grid) -> float | None:
         return self.module.ceiling(size)
@@ -62,7 +79,9 @@ class Scenes:
 
     def scene(self, split: str, indices: Sequence[int], device: str = "cpu") -> Scene:
         """The descriptions behind the images."""
-        return self.module.describe(Dice(f"{self.family} {split} {self.seed}", indices, device))
+        thrown = "test" if split in self.further else split
+        describe = self.described.get(split, self.module.describe)
+        return describe(Dice(f"{self.family} {thrown} {self.seed}", indices, device))
 
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""

@@ -1,0 +1,218 @@
+"""What each family of scenes says of itself: what decides it, chance, ceiling; and that a rule solves it."""
+
+from __future__ import annotations
+
+from math import pi
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from suite.data.families import cue, grating, legend, relation
+from suite.data.scene import FADING, FINEST, Scene, draw
+from suite.data.source import load
+from suite.data.sources.scenes import Scenes
+from suite.data.things import SHADE
+from suite.data.words import HUES
+from suite.training import score
+from variants.contract import Grid
+
+SMALL = Grid(64, 64)
+
+
+def counted(answers: Tensor, targets: Tensor, classes: int) -> tuple[float, float]:
+    """mIoU, and the share of the foreground that is right."""
+    counts = score.counts(answers, targets, classes)
+    return score.miou(counts).value, score.foreground(counts)
+
+
+# ------------------------------------------------------------------------------------------------------------ grating
+
+
+@pytest.mark.parametrize(("side", "expected"), [(224, 0.749), (512, 0.877), (1024, 0.984), (8, 0.25), (4096, 1.0)])
+def test_the_ceiling_of_grating(side: int, expected: float) -> None:
+    source = load("scenes:grating", "classification")
+    assert source.ceiling(Grid(side, side)) == pytest.approx(expected, abs=5e-4)
+    assert source.ceiling(Grid(2 * side, side)) == source.ceiling(Grid(side, side))
+    assert source.chance == 0.25
+
+
+def test_the_ceiling_of_grating_is_the_share_of_visible_stripes() -> None:
+    waves = Scenes("grating", 5).scene("test", range(4000)).layers[0].stripes.wave.norm(dim=1)
+    seen = (waves < FINEST * 224).float().mean().item()
+    assert seen + (1 - seen) / 4 == pytest.approx(grating.ceiling(Grid(224, 224)), abs=0.025)
+
+
+def test_stripes_too_fine_for_the_pixels_leave_no_trace() -> None:
+    scene = Scenes("grating", 0).scene("test", range(64))
+    layer = scene.layers[0]
+    hidden = layer.stripes.wave.norm(dim=1) > FINEST * 64
+    image, mask = draw(scene, SMALL)
+    plain = layer.colour[:, :, None, None].expand_as(image)
+    inside = -functional.max_pool2d(-mask.float(), 5, 1, 2) == 1
+    error = ((image - plain).abs().amax(1) * inside).flatten(1).amax(1)
+    assert 10 < hidden.sum() < 54
+    assert (error[hidden] < 1e-6).all()
+    assert (error[layer.stripes.wave.norm(dim=1) < FADING * 64] > 0.1).all()
+
+
+def test_a_spectrum_tells_grating() -> None:
+    """The rule: the strongest wave of the middle of the image, as far as it can be seen."""
+    source = load("scenes:grating", "classification")
+    scene = Scenes("grating", 0).scene("test", range(400))
+    image, _ = draw(scene, Grid(128, 128))
+    middle = image.mean(1)[:, 40:88, 40:88]
+    window = torch.hann_window(48, periodic=False)
+    power = torch.fft.rfft2((middle - middle.mean((1, 2), keepdim=True)) * window[:, None] * window).abs()
+    down = torch.fft.fftfreq(48)[:, None]
+    right = torch.fft.rfftfreq(48)[None]
+    turn = torch.atan2(down, right)
+    found = ((turn / (pi / 4)).round().long() % 4).flatten()[power.flatten(1).argmax(1)]
+    assert (found == scene.label).float().mean() > source.ceiling(Grid(128, 128)) - 0.05
+
+
+# ---------------------------------------------------------------------------------------------------------------- cue
+
+
+def test_masks_of_cue_agree_with_the_image() -> None:
+    scene = Scenes("cue", 3).scene("test", range(32))
+    image, mask = draw(scene, Grid(128, 128))
+    cue_colour = image[:, :, 2, 2]
+    around = functional.pad(mask.float(), (1, 1, 1, 1))
+    inner = -functional.max_pool2d(-around, 3, 1) == functional.max_pool2d(around, 3, 1)
+    far = (image - cue_colour[:, :, None, None]).abs().amax(1)
+    assert (far[inner & (mask == 1)] < SHADE + 1e-4).all()
+    assert (far[inner & (mask == 2)] > 2 * SHADE).all()
+    patch = round(cue.PATCH * 128)
+    assert (mask[:, :patch, :patch] == 0).all() and (far[:, :patch, :patch] < 1e-5).all()
+    rest = functional.max_pool2d(mask.float(), 9, 1, 4) == 0
+    rest[:, : patch + 1, : patch + 1] = False
+    assert (image.amax(1) - image.amin(1))[rest].max() < 1e-6  # the ground is grey
+    assert (image.amax(1) - image.amin(1))[mask > 0].min() > 0.05
+
+
+def test_the_chance_of_cue_is_what_a_coin_scores() -> None:
+    source = load("scenes:cue", "segmentation")
+    _, mask = source.batch("test", range(1000), Grid(32, 32))
+    coin = torch.randint(1, 3, mask.shape, generator=torch.Generator().manual_seed(0))
+    miou, right = counted(torch.where(mask > 0, coin, 0), mask, 3)
+    assert miou == pytest.approx(source.chance, abs=0.01)
+    assert right == pytest.approx(0.5, abs=0.01)
+
+
+# ----------------------------------------------------------------------------------------------------------- relation
+
+
+def step(scene: Scene) -> Tensor:
+    """`b 2`: from the red object to the blue one."""
+    red, blue = scene.layers[:2]
+    return blue.centre - red.centre
+
+
+def test_the_direction_tells_relation() -> None:
+    """The rule: the angle from the red to the blue, which are told by colour."""
+    source = Scenes("relation", 0)
+    for split in ("train", "test", *source.further):
+        scene = source.scene(split, range(1000))
+        colour = torch.stack([layer.name.colour for layer in scene.layers], 1)  # b m
+        assert (colour[:, 0] == relation.RED).all() and (colour[:, 1] == relation.BLUE).all()
+        assert not torch.isin(colour[:, 2:], torch.tensor([relation.RED, relation.BLUE])).any()
+        turn = torch.atan2(*step(scene).unbind(1)) / (2 * pi) * 8
+        assert torch.equal(turn.round().long() % 8, scene.label)
+        assert (turn - turn.round()).abs().max() < 8 * relation.TILT / (2 * pi) + 1e-4  # 1/3 of the way to the border
+
+
+def test_objects_of_relation_neither_touch_nor_leave_their_half() -> None:
+    source = Scenes("relation", 1)
+    moves = {"train": 0, "test": 0, "moved25": 0.125, "moved50": 0.25, "moved100": 0.5}
+    assert set(moves) == {"train", "test", *source.further}
+    for split, move in moves.items():
+        scene = source.scene(split, range(500))
+        centre = torch.stack([layer.centre for layer in scene.layers], 1)  # b m 2
+        present = torch.stack([layer.is_present for layer in scene.layers], 1)
+        radius = torch.stack([layer.shape.radius.flatten() for layer in scene.layers], 1)
+        low, high = centre - radius[..., None], centre + radius[..., None]
+        assert low[..., 0].min() >= 0 and high[..., 0].max() <= 1
+        assert low[..., 1].min() >= move - 1e-6 and high[..., 1].max() <= move + 0.5 + 1e-6
+        apart = (centre[:, :, None] - centre[:, None]).norm(dim=3) - radius[:, :, None] - radius[:, None]
+        both = present[:, :, None] & present[:, None] & ~torch.eye(5, dtype=torch.bool)
+        assert apart[both].min() > 0.015
+        assert present[:, :2].all() and 0.9 < present[:, 2:].float().mean() <= 1
+
+
+def test_the_moved_splits_are_the_test_split_moved() -> None:
+    source = load("scenes:relation", "classification")
+    size = Grid(64, 64)
+    still, labels = source.batch("test", range(20), size)
+    for split, columns in (("moved25", 8), ("moved50", 16), ("moved100", 32)):
+        moved, same = source.batch(split, range(20), size)
+        assert torch.equal(labels, same)
+        torch.testing.assert_close(moved[..., columns:], still[..., : 64 - columns], rtol=0, atol=1e-4)
+        assert (moved[..., :columns] == moved[..., :1, :1]).all()  # nothing but the ground
+
+
+def test_what_the_place_of_one_object_tells_of_relation() -> None:
+    """A table of the best answer by place, from 20,000 scenes, is right as often as the family says."""
+    source = Scenes("relation", 0)
+    tables = []
+    for split, n in (("train", 20_000), ("test", 4000)):
+        scene = source.scene(split, range(n))
+        place = (scene.layers[1].centre * torch.tensor([12, 24])).long().clamp(max=11)  # 12 x 12 over the half
+        tables.append((place[:, 0] * 12 + place[:, 1], scene.label))
+    (seen, label), (asked, truth) = tables
+    count = torch.zeros(144, 8).index_put_((seen, label), torch.ones(len(seen)), accumulate=True)
+    assert (count.argmax(1)[asked] == truth).float().mean().item() == pytest.approx(0.30, abs=0.03)
+
+
+# ------------------------------------------------------------------------------------------------------------- legend
+
+
+def keys(scene: Scene) -> tuple[Tensor, Tensor]:
+    """Of each key `b k`: its slot, and whether it is there."""
+    layers = [layer for layer in scene.layers if layer.name is None]
+    slot = torch.stack([(layer.centre[:, 1] * legend.SLOTS).long() for layer in layers], 1)
+    return slot, torch.stack([layer.is_present for layer in layers], 1)
+
+
+def test_the_nearest_colour_in_the_legend_tells_legend() -> None:
+    """The rule, on the image alone: the slot whose light at its middle is nearest to the pixel's."""
+    source = load("scenes:legend", "segmentation")
+    image, mask = draw(Scenes("legend", 0).scene("test", range(100)), SMALL)
+    middle = [round((slot + 0.5) / legend.SLOTS * 64) for slot in range(legend.SLOTS)]
+    key = image[:, :, round(legend.LEGEND / 2 * 64), middle]  # b 3 k
+    nearest = (image[:, :, None] - key[..., None, None]).norm(dim=1).argmin(1)  # b Y X
+    miou, right = counted(torch.where(mask > 0, nearest + 1, 0), mask, source.classes)
+    assert right > 0.99 and miou > 0.98
+
+
+def test_the_chance_of_legend_is_what_a_guess_scores() -> None:
+    source = load("scenes:legend", "segmentation")
+    scene = Scenes("legend", 0).scene("test", range(1000))
+    _, mask = draw(scene, Grid(32, 32))
+    guess = torch.randint(1, 5, mask.shape, generator=torch.Generator().manual_seed(0))
+    miou, right = counted(torch.where(mask > 0, guess, 0), mask, 5)
+    assert miou == pytest.approx(source.chance, abs=0.01)
+    assert right == pytest.approx(0.25, abs=0.01)
+    slot, there = keys(scene)
+    some = 1 + slot[:, :1, None].expand_as(mask)  # the slot of the first key, which is always there
+    assert counted(torch.where(mask > 0, some, 0), mask, 5)[1] == pytest.approx(
+        (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4, abs=0.02
+    )
+
+
+def test_legends_have_one_to_four_keys_of_different_colours_and_say_how_many() -> None:
+    scene = Scenes("legend", 2).scene("train", range(2000))
+    slot, there = keys(scene)
+    assert legend.GROUPS == ("keys1", "keys2", "keys3", "keys4")
+    assert torch.equal(there.sum(1) - 1, scene.group)
+    assert (slot.sort(1).values == torch.arange(4)).all()
+    colours = torch.stack([layer.colour for layer in scene.layers[:4]], 1)  # b k 3
+    apart = (colours[:, :, None] - colours[:, None]).norm(dim=3) + 9 * torch.eye(4)
+    assert apart.min() > 0.3
+    for layer in scene.layers[4:]:
+        own = torch.tensor(HUES)[layer.name.colour]
+        place = (layer.label - 1)[:, None] == slot
+        assert there[place].all()
+        torch.testing.assert_close(colours[place], own)
+        assert layer.centre[:, 0].min() > legend.LEGEND + legend.RADII[0]
