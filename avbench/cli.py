@@ -77,6 +77,26 @@ def report(run: RunFolder) -> None:
 
 
 @app.command()
+def recommend(
+    run: RunFolder,
+    res: Annotated[str, typer.Option(help="At which resolution; by default at each of the run.")] = "",
+    max_ms: Annotated[float | None, typer.Option(help="Milliseconds that a batch may take.")] = None,
+    max_memory: Annotated[str, typer.Option(help="Peak memory that it may take: 8GB.")] = "",
+    min_accuracy: Annotated[str, typer.Option(help="The least accuracy or mIoU: 80%.")] = "",
+    task: Annotated[str, typer.Option(help="classification, segmentation; by default both.")] = "",
+    device: Annotated[str, typer.Option(help="By default each of the run.")] = "",
+    mode: Annotated[str, typer.Option(help="inference, train.")] = "inference",
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Which designs of a run fit your limits, or what has to give. Exit code 1 where none is known to fit."""
+    from avbench.recommending import Wish, show_recommendation
+
+    wish = Wish(res, max_ms, max_memory, min_accuracy, task, device, mode)
+    raise typer.Exit(show_recommendation(run, wish, as_json, as_csv))
+
+
+@app.command()
 def check(name: Name, params: Params = "5M") -> None:
     """Run on a design, perhaps your own, what ours must pass."""
     from avbench.checking import show_check

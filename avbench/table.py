@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reports.escape import cell, printable
+
 Row = Mapping[str, Any]
 Shown = Mapping[str, Callable[[Any], str]]
 
@@ -39,15 +41,15 @@ def table(rows: Sequence[Row], shown: Shown, title: str = "") -> Table:
         numbers = any(isinstance(row[name], int | float) for row in rows)
         made.add_column(name.replace("_", " "), justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(write(row[name])) for name, write in shown.items()))
+        made.add_row(*(Text(printable(write(row[name]))) for name, write in shown.items()))
     return made
 
 
 def write_csv(rows: Sequence[Row]) -> None:
-    """The rows as CSV; None is an empty field."""
+    """The rows as CSV; None is an empty field, and nothing runs as a formula."""
     writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
 
 
 def plain(value: Any) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.interval import shared_ranks
+from reports.frame import Row, rows_of
+from reports.interval import possible_ranks
 from reports.units import interval, number, title
+from reports.words import status_words
 
 QUANTITIES = (
     ("static", ("params", "macs")),
@@ -21,8 +23,6 @@ QUANTITIES = (
 HEADINGS = {"rank": "Rank", "bounds": "Chance, ceiling"}
 ALONE = frozenset({"within one process", "one seed"})  # intervals over no repetition: marked, and never ranked by
 GAP = "\N{EN DASH}"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _ranks(values: dict[tuple[str, ...], Row]) -> dict[tuple[str, ...], tuple[in
     result: dict[tuple[str, ...], tuple[int, int]] = {}
     for keys in races.values():
         if len(keys) > 1:
-            ranks = shared_ranks((values[k]["low"], values[k]["high"]) for k in keys)
+            ranks = possible_ranks((values[k]["low"], values[k]["high"]) for k in keys)
             result |= {k[:4]: rank for k, rank in zip(keys, ranks, strict=True)}
     return result
 
@@ -145,7 +145,7 @@ def _cell(lookup: Lookup, series: str, resolution: str, quantity: str, metric: s
     if metric != "rank" and (row := lookup.failures.get(place)):
         predicted = lookup.values.get((*place, "predicted_bytes")) if metric == "peak_bytes" else None
         under = f"predicted {number(metric, predicted['value'])}" if predicted else ""
-        return Cell(words(row["status"]), under, row["status"], row["reason"])
+        return Cell(status_words(row["status"]), under, row["status"], row["reason"])
     return Cell()
 
 
@@ -162,16 +162,6 @@ def _rank(ranks: tuple[int, int] | None) -> Cell:
         return Cell(why="no interval over processes")
     first, last = ranks
     return Cell(str(first) if first == last else f"{first} to {last}")
-
-
-def rows_of(frame: pd.DataFrame) -> list[Row]:
-    """The rows of a frame, each by the names of its columns."""
-    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-
-
-def words(status: str) -> str:
-    """A status as a reader says it: `too large`, `out of memory`."""
-    return {"oom": "out of memory", "nan": "not finite"}.get(status, status.replace("_", " "))
 
 
 def missing(frame: pd.DataFrame) -> list[Missing]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from reports import axes as paper
 from reports.colours import INK, Style
 from reports.svg import save
-from reports.units import SCORES, title
+from reports.units import HEADLINES, title
 
 GROWTH = ("macs", "peak_bytes", "latency_ms", "top1", "miou")
 PREDICTED = {"peak_bytes": "predicted_bytes"}  # drawn hollow where the measured quantity is missing
@@ -72,7 +72,7 @@ def selections(frame: pd.DataFrame) -> Iterator[Selection]:
     """What there is to draw against resolution, in the order of GROWTH."""
     measured = frame[frame["status"] == "ok"]
     for metric in GROWTH:
-        rows = measured[(measured["metric"] == metric) & ((measured["value"] > 0) | (metric in SCORES))]
+        rows = measured[(measured["metric"] == metric) & ((measured["value"] > 0) | (metric in HEADLINES))]
         for (task, setting), group in _commonest_first(rows, ["task", "setting"]):
             extra = frame[(frame["task"] == task) & (frame["setting"] == setting)]
             group = pd.concat([group, _predicted(metric, group, extra), _bounds(metric, extra)])
@@ -92,7 +92,7 @@ def _predicted(metric: str, measured: pd.DataFrame, rows: pd.DataFrame) -> pd.Da
 
 
 def _bounds(metric: str, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["metric"].isin(["chance", "ceiling"])] if metric in SCORES else rows.iloc[:0]
+    return rows[rows["metric"].isin(["chance", "ceiling"])] if metric in HEADLINES else rows.iloc[:0]
 
 
 def growth(selection: Selection, styles: Mapping[str, Style]) -> tuple[Figure, str, str]:
@@ -105,7 +105,7 @@ def growth(selection: Selection, styles: Mapping[str, Style]) -> tuple[Figure, s
     ticks = rows.drop_duplicates("pixels").sort_values("pixels")
     paper.resolutions(axes, list(ticks["pixels"]), list(ticks["resolution"]))
     ends = rows[["value", "low", "high"]].div(scale)
-    if metric in SCORES:
+    if metric in HEADLINES:
         paper.percent(axes, ends.min().min(), ends.max().max())
         _draw_bounds(axes, rows, scale)
     else:
@@ -117,7 +117,7 @@ def growth(selection: Selection, styles: Mapping[str, Style]) -> tuple[Figure, s
 
 def _scale(metric: str, rows: pd.DataFrame) -> tuple[float, str]:
     """What a value is divided by, and the unit it is in then."""
-    if metric in SCORES:
+    if metric in HEADLINES:
         return (100.0 if (rows["unit"] == "%").any() else 1.0), "%"
     ladder = LADDERS.get(metric, ((1.0, "ms"),))
     return next((step for step in ladder if rows["value"].median() >= step[0]), ladder[-1])
@@ -170,7 +170,7 @@ def pairs(frame: pd.DataFrame) -> Iterator[Selection]:
     latency = measured[
         (measured["metric"] == "latency_ms") & (measured["mode"] == "inference") & (measured["value"] > 0)
     ]
-    score = measured[measured["metric"].isin(SCORES - {"chance", "ceiling"})]
+    score = measured[measured["metric"].isin(HEADLINES)]
     both = score.merge(latency, on=["series", "task", "resolution", "pixels"], suffixes=("", "_of_latency"))
     for (task, metric, setting, other), rows in _commonest_first(
         both, ["task", "metric", "setting", "setting_of_latency"]

@@ -6,6 +6,7 @@ What is repeated decides the interval: processes for a latency, seeds for an acc
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist, fmean, median
 
@@ -55,20 +56,12 @@ def _order_statistics(values: list[float]) -> tuple[float, float, float]:
     return median(values), values[below], values[n - 1 - below]
 
 
-def shared_ranks(intervals: Iterable[tuple[float, float]]) -> list[tuple[int, int]]:
+def possible_ranks(intervals: Iterable[tuple[float, float]]) -> list[tuple[int, int]]:
     """For each interval the first and last rank that it may hold, the lowest being 1.
 
-    Intervals that overlap share their ranks, also those that overlap by way of a third: nothing is ranked above
-    another that it cannot be told from.
+    One is ahead of another only if its interval ends before the other's begins. Those whose first rank is 1 all
+    overlap each other: they hold the lowest of all upper ends.
     """
     spans = list(intervals)
-    order = sorted(range(len(spans)), key=lambda i: spans[i])
-    ranks, group, reach = [(0, 0)] * len(spans), list[int](), -math.inf
-    for place, i in enumerate(order):
-        if group and spans[i][0] > reach:
-            group, reach = [], -math.inf
-        group.append(i)
-        reach = max(reach, spans[i][1])
-        for member in group:
-            ranks[member] = (place + 2 - len(group), place + 1)
-    return ranks
+    lows, highs = sorted(low for low, _ in spans), sorted(high for _, high in spans)
+    return [(1 + bisect_left(highs, low), bisect_right(lows, high)) for low, high in spans]

@@ -20,6 +20,7 @@ from reports.figures import Panel, draw
 from reports.frame import tidy
 from reports.table import to_csv
 from reports.units import number
+from reports.words import status_words
 from suite.record import Record, latest, machine_name, read
 
 HERE = Path(__file__).parent
@@ -54,7 +55,7 @@ def render(name: str, records: Sequence[Record], figures: Path) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["words"] = compare.words
+    environment.filters["words"] = status_words
     return environment.get_template("page.html.j2").render(
         name=name,
         run=about(records),

@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from reports.escape import cell
 from reports.frame import combined
 from suite.record import COLUMNS, Record
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula
 
 
 def to_csv(records: Iterable[Record]) -> str:
@@ -22,7 +21,7 @@ def to_csv(records: Iterable[Record]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     columns = list(table[0]) if table else [*COLUMNS, "interval"]
     writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in table)
+    writer.writerows([cell(row.get(column)) for column in columns] for row in table)
     return file.getvalue()
 
 
@@ -30,15 +29,6 @@ def to_json(records: Iterable[Record]) -> str:
     """A JSON array of one object for each row of the tidy table; what is not a number is null."""
     table = [{k: _plain(v) for k, v in row.items()} for row in combined(records)]
     return json.dumps(table, allow_nan=False, indent=1)
-
-
-def _cell(value: Any) -> Any:
-    value = _plain(value)
-    if isinstance(value, (list, tuple)):
-        value = " ".join(map(str, value))
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
-        return "'" + value
-    return value
 
 
 def _plain(value: Any) -> Any:

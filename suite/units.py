@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from variants.contract import Grid
+if TYPE_CHECKING:
+    from variants.contract import Grid
 
 COUNTS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 BYTES = {"": 1, "k": 1e3, "kb": 1e3, "kib": 2**10, "m": 1e6, "mb": 1e6, "mib": 2**20}
@@ -24,6 +26,8 @@ def parse_bytes(text: str) -> int:
 
 def parse_size(text: str) -> Grid:
     """`224`, or `224x320` (rows x columns) -> pixels. ValueError if it is neither, or beyond 1 to 65536."""
+    from variants.contract import Grid  # here, so that counts and bytes are read without torch
+
     found = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
     sides = [int(side) for side in found.groups() if side] if found else []
     if not sides or not all(1 <= side <= 65536 for side in sides):

@@ -24,7 +24,7 @@ from suite.record import read
 
 FLAGS = set(
     "res task metric params layout position decoder classes batch device dtype backend compile mode cache threads data "
-    "train-images train-minutes seeds rounds minutes case-seconds memory run json csv help".split()
+    "train-images train-minutes seeds rounds minutes case-seconds memory run max-ms max-memory min-accuracy json csv help".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
 MINE = '''"""Mine: full attention on small patches."""
@@ -74,7 +74,7 @@ def test_the_set_of_flags() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
     found = {o.removeprefix("--") for c in commands.values() for p in c.params for o in p.opts if o.startswith("--")}
     assert found | {"help"} == FLAGS
-    assert set(commands) == {"list", "show", "plan", "sweep", "records", "report", "check", "doctor"}
+    assert set(commands) == {"list", "show", "plan", "sweep", "records", "report", "recommend", "check", "doctor"}
     assert {f.name.replace("_", "-") for f in fields(Request)} - {"designs"} <= FLAGS
 
 
@@ -153,6 +153,9 @@ def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[st
         ("check vti", "did you mean vit"),
         ("records nowhere", "holds no records.jsonl"),
         ("report nowhere", "holds no records.jsonl"),
+        ("recommend nowhere --max-ms 0", "--max-ms is 0"),
+        ("recommend nowhere --max-memory much", "is not an amount of memory"),
+        ("recommend nowhere --min-accuracy 80", "is no accuracy: write 80% or 0.8"),
     ],
 )
 def test_an_error_of_the_user_is_one_sentence(capsys: pytest.CaptureFixture[str], arguments: str, said: str) -> None:

@@ -11,10 +11,13 @@ import statistics
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from report_fakes import failed, made, network, sweep
 
 from reports.frame import tidy
-from reports.interval import of_mean, of_median, shared_ranks, student
+from reports.interval import of_mean, of_median, possible_ranks, student
+from reports.naming import machine_labels, settings
 from reports.table import to_csv, to_json
 from reports.units import interval, number
 from suite.record import COLUMNS, Metric
@@ -84,7 +87,39 @@ def test_what_differs_between_networks_or_settings_is_named_and_nothing_else() -
     assert set(frame["setting"]) == {""}
     slow = {"identity": {"cpu": "slow"}}
     frame = tidy([made(vit, metrics), made(replace(vit, batch=2), metrics, machine=slow)])
-    assert all("batch" in s and "cpu" in s for s in frame["setting"])
+    assert set(frame["setting"]) == {"Xeon Platinum 8481C, batch 1", "slow, batch 2"}
+    frame = tidy([made(vit, metrics), made(replace(vit, scope="mixer"), metrics)])
+    assert list(frame["setting"]) == ["", "mixer alone"]
+
+
+def test_a_field_of_a_case_that_nobody_told_the_reports_of_is_a_setting() -> None:
+    frame = tidy([made(network(n), {"macs": Metric(1e9, "MAC")}) for n in ("vit", "swin")])
+    assert list(settings(frame.assign(novel=["a", "b"]))) == ["novel a", "novel b"]
+
+
+def test_a_largest_batch_is_one_setting_whatever_its_number() -> None:
+    cases = [network(n, quantity="latency", batch=b, fills_memory=True) for n, b in (("vit", 8), ("swin", 64))]
+    cases.append(network("vit", quantity="latency"))
+    frame = tidy([made(c, {"latency_ms": Metric(1.0, "ms")}) for c in cases])
+    assert list(frame["setting"]) == ["largest batch", "largest batch", "batch 1"]
+
+
+def test_machines_are_called_by_what_tells_them_apart() -> None:
+    def labels(*identities: dict[str, object]) -> list[str]:
+        records = [made(network("vit"), {}, machine={"identity": i}) for i in identities]
+        return list(machine_labels(records).values())
+
+    assert labels({"cpu": "A", "torch": 1}, {"cpu": "B", "torch": 1}) == ["cpu A", "cpu B"]
+    assert labels({"cpu": "A", "torch": 1}, {"cpu": "A", "torch": 2}) == ["torch 1", "torch 2"]
+    three = labels({"cpu": "A", "torch": 1}, {"cpu": "A", "torch": 2}, {"cpu": "B", "torch": 2})
+    assert three == ["cpu A, torch 1", "cpu A, torch 2", "cpu B, torch 2"]
+    assert labels({}) == ["this machine"]
+
+
+def test_what_disturbed_some_of_the_rounds_is_told() -> None:
+    first, *others = latency([10.0, 11.0, 12.0])
+    row = only(tidy([replace(first, notes={"marks": ["contended"]}), *others]), "latency_ms")
+    assert (row["marks"], row["repeats"]) == ("contended (1 of 3)", (10.0, 11.0, 12.0))
 
 
 def test_decoders_tell_networks_for_segmentation_apart() -> None:
@@ -125,10 +160,19 @@ def test_equal_values_have_an_interval_of_no_width() -> None:
         assert spans == pytest.approx((3.0, 3.0, 3.0))
 
 
-def test_overlapping_intervals_share_their_ranks_also_by_way_of_a_third() -> None:
-    assert shared_ranks([(1, 2), (5, 6), (3, 4)]) == [(1, 1), (3, 3), (2, 2)]
-    assert shared_ranks([(1, 3), (4, 6), (2, 5), (7, 8)]) == [(1, 3), (1, 3), (1, 3), (4, 4)]
-    assert shared_ranks([]) == []
+def test_ranks_are_those_that_the_intervals_allow() -> None:
+    assert possible_ranks([(1, 2), (5, 6), (3, 4)]) == [(1, 1), (3, 3), (2, 2)]
+    assert possible_ranks([(1, 3), (4, 6), (2, 5), (7, 8)]) == [(1, 2), (2, 3), (1, 3), (4, 4)]
+    assert possible_ranks([(1, 1), (1, 1), (0, 1)]) == [(1, 3)] * 3  # what touches cannot be told apart
+    assert possible_ranks([]) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), max_size=7))
+def test_those_that_may_be_first_all_overlap_each_other(starts: list[tuple[int, int]]) -> None:
+    spans = [(low, low + width) for low, width in starts]
+    first = [s for s, (best, _) in zip(spans, possible_ranks(spans), strict=True) if best == 1]
+    assert all(a[0] <= b[1] for a in first for b in first)
+    assert bool(first) == bool(spans)
 
 
 def test_csv_holds_the_rows_and_no_formula() -> None:

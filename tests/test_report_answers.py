@@ -1,0 +1,243 @@
+"""The answers: who leads, who is not beaten, and what a user's limits leave, never stronger than the intervals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_fakes import failed, made, network, save
+from report_sweeps import whole
+
+from avbench.cli import main
+from reports.answers import answers
+from reports.frame import tidy
+from reports.recommend import Advice, advise, limits
+from reports.standing import front, standing
+from reports.words import Name, names, plain
+from suite.record import Metric, Record
+
+
+def timed(name: str, *times: float, **case: object) -> list[Record]:
+    """One latency for each round; within each process the interval is narrow."""
+    return [
+        made(
+            network(name, quantity="latency", round=i, **case),
+            {"latency_ms": Metric(t, "ms", t * 0.999, t * 1.001, 40)},
+        )
+        for i, t in enumerate(times)
+    ]
+
+
+def held(name: str, mebibytes: float, **case: object) -> Record:
+    return made(network(name, quantity="memory", **case), {"peak_bytes": Metric(mebibytes * 2**20, "bytes")})
+
+
+def learnt(name: str, *scores: float, chance: float = 0.25, **case: object) -> list[Record]:
+    """One accuracy for each seed."""
+    cases = [
+        network(name, quantity="accuracy", mode="train", data="scenes:grating", seed=i, **case)
+        for i in range(len(scores))
+    ]
+    return [
+        made(c, {"top1": Metric(s, "", s - 0.02, s + 0.02, 400), "chance": Metric(chance, "")})
+        for c, s in zip(cases, scores, strict=True)
+    ]
+
+
+def said(records: list[Record]) -> list[str]:
+    """All sentences of a run of one place."""
+    (found,) = answers(tidy(records))
+    return [plain(w) for _, w in found.standings] + [plain(w) for _, w, _ in found.fronts]
+
+
+def test_one_design_leads_where_its_interval_lies_apart() -> None:
+    sentences = said([*timed("vit", 10, 10.1, 10.2), *timed("swin", 20, 20.1, 20.2), held("vit", 3), held("swin", 2)])
+    assert sentences[0] == "Fastest of 2: vit, 10.1 ms (9.9 to 10.4 ms)."
+    assert sentences[1] == "Leanest of 2: swin, 2.00 MiB."
+    assert sentences[2] == "Not beaten in both latency and memory, of 2: swin and vit."
+
+
+def test_designs_whose_intervals_overlap_lead_together() -> None:
+    sentences = said([*timed("vit", 10, 10.5, 11), *timed("swin", 10.2, 10.6, 10.9), *timed("conv", 30, 31, 32)])
+    assert sentences[0].startswith("Fastest of 3: vit and swin, ") and sentences[0].endswith("their intervals overlap.")
+    assert said([held("vit", 2), held("swin", 2)])[1] == "Leanest of 2: swin and vit, 2.00 MiB: they are equal."
+
+
+def test_an_interval_within_one_process_leads_nothing() -> None:
+    (fastest, _, front_) = said([*timed("vit", 10), *timed("swin", 20)])
+    assert fastest == "Fastest: not known, since each was measured in one process. Best value seen of 2: vit, 10.0 ms."
+    assert "not known" in front_
+    mixed = said([*timed("vit", 10), *timed("swin", 20, 21, 22)])
+    assert mixed[0].startswith("Fastest: swin, ") and "1 design more, measured once, cannot be ranked" in mixed[0]
+
+
+def test_one_seed_leads_nothing_and_a_guess_is_no_accuracy() -> None:
+    memory = [held("vit", 2), held("swin", 3)]
+    assert "not known, since each was measured in one seed" in said([*memory, *learnt("vit", 0.9)])[2]
+    assert "none is surely above chance" in said([*memory, *learnt("vit", 0.2, 0.3, 0.25)])[2]
+    best = said([*memory, *learnt("vit", 0.9, 0.91, 0.92), *learnt("swin", 0.5, 0.51, 0.52)])
+    assert best[2].startswith("Most accurate of 2: vit, 91.0 %") and "chance" not in best[2]
+    assert best[4] == "Not beaten in both accuracy and memory, of 2: vit."
+
+
+def test_what_was_not_measured_is_counted_by_its_reason() -> None:
+    case = network("pixel", quantity="latency")
+    assert (
+        said([held("vit", 2), failed(case, "too_slow", "slow")])[0]
+        == "Fastest: nothing was measured here (1 too slow)."
+    )
+
+
+def test_settings_and_resolutions_answer_apart() -> None:
+    records = [*timed("vit", 1, 1.1), *timed("vit", 9, 9.1, batch=8), *timed("vit", 4, 4.1, height=512, width=512)]
+    places = [a.place for a in answers(tidy(records))]
+    assert [(p.setting, p.size) for p in places] == [
+        ("batch 1", "224 pixels"), ("batch 1", "512 pixels"), ("batch 8", "224 pixels"),
+    ]  # fmt: skip
+
+
+def test_an_accuracy_at_another_resolution_is_no_answer_here() -> None:
+    record = made(network("vit", quantity="accuracy", data="d"), {"top1": Metric(0.5, ""), "top1@512": Metric(0.9, "")})
+    (found,) = answers(tidy([record, held("vit", 2)]))
+    assert [r["value"] for r in found.place.scores[""]] == [0.5]
+
+
+Spans = st.lists(st.tuples(*[st.integers(0, 6)] * 4), min_size=1, max_size=6)
+
+
+@given(Spans)
+def test_the_front_is_what_no_truth_within_the_intervals_contradicts(numbers: list[tuple[int, int, int, int]]) -> None:
+    rows = []
+    for i, (time, late, score, better) in enumerate(numbers):
+        common = {"series": f"d{i}", "interval": "over 3 things"}
+        rows.append(common | {"metric": "latency_ms", "value": time, "low": time, "high": time + late})
+        rows.append(common | {"metric": "top1", "value": score, "low": score, "high": score + better})
+    found = front(("top1", "latency_ms"), rows)
+
+    def unbeaten(i: int, pick: int) -> bool:
+        """Whether none beats i where i is as good (1) or bad (0) as its intervals allow, the others the contrary."""
+        t, late, s, better = numbers[i]
+        mine = (t, s + better) if pick else (t + late, s)
+        for j, (u, later, r, best) in enumerate(numbers):
+            other = (u + later, r) if pick else (u, r + best)
+            if j != i and other[0] <= mine[0] and other[1] >= mine[1] and other != mine:
+                return False
+        return True
+
+    assert set(found.sure) == {f"d{i}" for i in range(len(numbers)) if unbeaten(i, 0)}
+    assert set(found.sure) | set(found.perhaps) >= {f"d{i}" for i in range(len(numbers)) if unbeaten(i, 1)}
+    assert found.n == len(numbers) and (found.sure or found.perhaps)
+
+
+def test_a_standing_puts_the_best_first_whichever_way_is_better() -> None:
+    rows = [{"metric": m, "series": s, "value": v, "low": v, "high": v, "interval": "over 2 seeds"}
+            for m in ("top1", "latency_ms") for s, v in (("a", 1.0), ("b", 2.0))]  # fmt: skip
+    assert [r["series"] for r in standing("top1", rows).ranked] == ["b", "a"]
+    assert [r["series"] for r in standing("latency_ms", rows).ranked] == ["a", "b"]
+
+
+def test_names_are_listed_and_long_lists_counted() -> None:
+    assert plain(names(["a"])) == "a" and plain(names(["a", "b", "c"])) == "a, b and c"
+    assert plain(names(list("abcdef"), most=3)) == "a, b and 4 more"
+    assert [isinstance(w, Name) for w in names(["a", "b"])] == [True, False, True]
+
+
+@pytest.fixture
+def run() -> list[Record]:
+    """At 224 pixels vit is fast and swin lean; at 128 both are both."""
+    small = {"height": 128, "width": 128}
+    return [
+        *timed("vit", 10, 10.1, 10.2), held("vit", 900), *timed("swin", 20, 20.1, 20.2), held("swin", 100),
+        *timed("vit", 1, 1.01, 1.02, **small), held("vit", 9, **small),
+        failed(network("pixel", quantity="latency"), "too_slow", "slow", notes={"predicted_seconds": 12.0}),
+    ]  # fmt: skip
+
+
+def advice(records: list[Record], *asked: float | None, resolution: str = "224") -> Advice:
+    (found,) = advise(tidy(records), limits(*asked), resolution)
+    return found
+
+
+def test_what_fits_comes_first_and_the_answers_are_among_it(run: list[Record]) -> None:
+    found = advice(run, 15, None, None)
+    assert [(f.series, f.verdict) for f in found.fits] == [
+        ("vit", "fits"),
+        ("pixel", "not measured"),
+        ("swin", "does not"),
+    ]
+    assert plain(found.sentences[0]) == "Of 3 designs, 1 fits, 1 was not measured, 1 does not fit."
+    assert plain(found.sentences[1]).startswith("Fastest: vit")
+    assert found.fits[1].why == "--max-ms: too slow, predicted 12.0 s"
+
+
+def test_where_none_fits_it_says_what_has_to_give(run: list[Record]) -> None:
+    sentences = [plain(w) for w in advice(run, 15, 500e6, None).sentences]
+    assert "Nearest: swin, at 1.36 times its worst limit." in sentences
+    assert "With --max-ms 20.4, swin fits." in sentences
+    assert "With --max-memory 944MB, vit fits." in sentences
+    assert "At 128 pixels, vit fits." in sentences
+    times = limits(20.4, 500e6, None)
+    assert advise(tidy(run), times, "224")[0].fits[0].verdict == "fits"  # what it says is true
+
+
+def test_an_interval_that_reaches_across_a_limit_fits_perhaps(run: list[Record]) -> None:
+    assert [f.verdict for f in advice(run, 10.1, None, None).fits if f.series == "vit"] == ["perhaps"]
+    once = [*timed("vit", 5), held("vit", 5)]
+    (fit,) = advice(once, 10, None, None).fits
+    assert (fit.verdict, fit.why) == ("perhaps", "--max-ms: within one process")
+
+
+def test_a_least_accuracy_asks_each_data_apart(run: list[Record]) -> None:
+    scores = [*learnt("vit", 0.8, 0.81, 0.82), *learnt("swin", 0.6, 0.61, 0.62)]
+    found = advice([*run, *scores], None, None, 0.7)
+    assert {f.series: f.verdict for f in found.fits} == {"vit": "fits", "swin": "does not", "pixel": "not measured"}
+    assert any(
+        "With --min-accuracy 78.5%, vit fits." in plain(w) for w in advice([*run, *scores], None, None, 0.9).sentences
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"resolution": "64"}, "holds no --res 64: it holds 128, 224"),
+        ({"task": "detection"}, "holds no --task detection: it holds classification"),
+        ({"device": "cuda"}, "holds no --device cuda: it holds cpu"),
+        ({"mode": "train"}, "holds no latency or memory of train"),
+    ],
+)
+def test_what_a_run_does_not_hold_is_one_sentence(run: list[Record], asked: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        advise(tidy(run), (), **asked)
+
+
+def test_recommend_prints_a_table_json_and_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: list[Record]
+) -> None:
+    folder = str(save(tmp_path / "run", [*run, *timed("\x1b[31m=evil", 99, 98)]))
+
+    def call(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["recommend", folder, *arguments])
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    code, out = call("--res", "224", "--max-ms", "15")
+    assert code == 0 and "Fastest: vit" in out and "\x1b" not in out
+    assert call("--res", "224", "--max-ms", "1", "--max-memory", "1kB")[0] == 1
+    (place,) = json.loads(call("--res", "224", "--max-ms", "15", "--json")[1], parse_constant=pytest.fail)
+    assert place["designs"][0]["design"] == "vit" and place["limits"] == {"max-ms": 15}
+    rows = list(csv.DictReader(io.StringIO(call("--max-ms", "15", "--csv")[1])))
+    assert {r["resolution"] for r in rows} == {"128", "224"} and math.isclose(float(rows[0]["latency_ms"]), 1.01)
+
+
+def test_a_whole_sweep_has_an_answer_for_every_place() -> None:
+    records = whole(designs=("vit", "linear", "swin", "conv"), sides=(128, 224), rounds=3, seeds=2)
+    found = answers(tidy(records))
+    assert len(found) == 8  # two tasks, two modes, two resolutions
+    assert {s.metric for a in found for s, _ in a.standings} == {"latency_ms", "peak_bytes", "top1", "miou"}
+    assert all(plain(words).endswith(".") for a in found for _, words in a.standings)
