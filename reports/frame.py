@@ -87,7 +87,8 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """The tidy long table with four columns more: `kind`, `series`, `setting` and `pixels`.
 
     `kind` is cost for memory and latency, which answer together, else the quantity. `series` is what one line of a
-    figure is called: the design, and its layout, position, decoder or budget where the run holds several. `setting` names what else differs between rows of a kind and task (mode, batch, data, machine ...): rows of
+    figure is called: the design, and its layout, position, decoder or budget where the run holds it with several.
+    `setting` names what else differs between rows of a kind and task (mode, batch, data, machine ...): rows of
     different settings are never compared. `pixels` is the side of the square with as many pixels (tokens, where a
     mixer was measured alone).
     """
