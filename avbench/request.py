@@ -33,7 +33,7 @@ class Request:
     )
     res: str = option("224,512,1024", "Pixels: 224, or rows x columns: 224x320.", WHAT)
     task: str = option("classification,segmentation", "classification, segmentation.", WHAT)
-    metric: str = option("params,macs,memory,latency,accuracy", "What to measure.", WHAT)
+    metric: str = option("params,macs,memory,latency,accuracy", "What to measure; there is also field.", WHAT)
     params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
     position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)

@@ -14,8 +14,10 @@ METRICS = {
     "flops": "static",
     "memory": "memory",
     "latency": "latency",
+    "field": "field",
     "accuracy": "accuracy",
 }
+USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measures unless it is told
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math")
 
@@ -46,7 +48,7 @@ class Axes:
     compiles: tuple[bool, ...] = (False,)  # whether torch.compile makes the network
     modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
     caches: tuple[str, ...] = ("cold",)  # of latency on CUDA; on the CPU a block's calls find a warm one
-    metrics: tuple[str, ...] = tuple(METRICS)
+    metrics: tuple[str, ...] = USUAL
     data: Data = Data()
     classes: int | None = None  # of the networks that are counted and timed; None: as many as the data has
     train_images: int = 2000

@@ -22,6 +22,7 @@ from suite import memory
 from suite.case import Case
 from suite.clock import Timing, clock, interval_of_median
 from suite.count import count, parameters
+from suite.field import fields
 from suite.record import Metric, Record
 from suite.simulate import simulate
 from suite.step import (
@@ -78,6 +79,8 @@ class Bench:
                 return footprint(case, design, network, notes)
             if case.quantity == "latency":
                 return latency(case, network, notes, limit_s)
+            if case.quantity == "field":
+                return reach(case, network, notes)
             return accuracy(case, network, notes, self.progress)
 
     def _network(self, case: Case, design: Design) -> nn.Module:
@@ -190,6 +193,14 @@ def circumstances(timing: Timing) -> dict[str, Any]:
     """What a reader needs to judge a timing."""
     names = "stopped_by calls_per_sample contended_samples steal_ms involuntary_switches".split()
     return {"marks": list(timing.marks)} | {name: getattr(timing, name) for name in names}
+
+
+def reach(case: Case, network: nn.Module, notes: dict[str, Any]) -> Record:
+    """What the output at the centre depends on, layer by layer, before any training."""
+    found = fields(network, random_images(Grid(case.height, case.width), case.batch, case.dtype, case.device))
+    return Record(
+        case, "ok", metrics=found.metrics(), samples=found.shares, notes=notes | {"tokens": str(found.tokens)}
+    )
 
 
 def accuracy(case: Case, network: nn.Module, notes: dict[str, Any], progress: Progress) -> Record:

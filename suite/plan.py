@@ -26,6 +26,7 @@ from suite.units import bytes_text, duration
 from variants.contract import Design, Grid
 
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need
+FIELD_IMAGES = 3  # of noise, over which an effective field is averaged
 
 Calibrations = Mapping[tuple[str, str, int], Calibration]
 """By device, dtype and threads."""
@@ -170,7 +171,7 @@ class Planner:
     def cases(self) -> Iterator[Planned]:
         """All of them: resolution by resolution, task by task."""
         quantities = {"static": self._static, "memory": self._memory, "latency": self._latency}
-        quantities["accuracy"] = self._accuracy
+        quantities |= {"field": self._field, "accuracy": self._accuracy}
         for size, task, quantity in product(self.axes.resolutions, self.axes.tasks, self.axes.quantities):
             for case in quantities[quantity](size, task):
                 yield from map(self.planned, self._decoded(case))
@@ -193,6 +194,8 @@ class Planner:
             return Planned(case, "not_applicable", self.axes.data.refused[case.task])
         if isinstance(form := self._form(case), ValueError):
             return Planned(case, "not_applicable", str(form))
+        if case.quantity == "field" and not tells_layers(form, case):
+            return Planned(case, "not_applicable", f"{case.design} does not tell its layers: leave out --metric field")
         calibration = self.calibrations[case.device, case.dtype, case.threads]
         try:
             cost = predict(case, self._simulated, calibration)
@@ -260,6 +263,11 @@ class Planner:
             for threads in axes.threads_of(device)
         ]
 
+    def _field(self, size: Grid, task: str) -> Iterator[Case]:
+        if task == self.axes.tasks[0]:  # layers are alike for every task
+            device, dtype = self.axes.devices[0], self.axes.dtypes[0]
+            yield replace(self._case("field", size, task), device=device, dtype=dtype, batch=FIELD_IMAGES)
+
     def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
         axes = self.axes
         case = replace(
@@ -292,3 +300,9 @@ class Planner:
             params_budget=axes.params,
             threads=axes.threads[0],
         )
+
+
+def tells_layers(design: Design, case: Case) -> bool:
+    """Whether the case's network says which of its blocks are layers; it is built without memory."""
+    with torch.device("meta"):
+        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), "layers")

@@ -26,6 +26,7 @@ LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
 LEAST_PASSES = 3  # where the case's limit allows no more
 PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
+FIELD_PASSES = 70  # one for each layer, back to the image: of every image in float32 and in float64
 RENDER_SECONDS = 5e-7  # a pixel of a scene
 
 
@@ -43,7 +44,8 @@ class Prediction:
 def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
     """The cost of one pass of the case. Raises whatever the simulation raises."""
     forward = simulated(replace(case, mode="inference", batch=1))
-    work = forward if case.quantity == "static" else simulated(replace(case, batch=1))
+    mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
+    work = forward if case.quantity == "static" else simulated(replace(case, mode=mode, batch=1))
     work = batched(work, case.batch)
     return Prediction(
         macs=forward.macs,
@@ -81,6 +83,8 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
     if case.quantity == "latency":
         long = min(LATENCY_PASSES * cost.pass_seconds, max(LEAST_PASSES * cost.pass_seconds, PATIENCE * limit))
         return BUILD_SECONDS + max(LATENCY_SECONDS, long)
+    if case.quantity == "field":
+        return BUILD_SECONDS + FIELD_PASSES * cost.forward_seconds
     render = RENDER_SECONDS * case.height * case.width
     learning = case.train_images * (cost.pass_seconds / case.batch + render)
     if case.train_minutes:

@@ -122,6 +122,9 @@ class Network(Protocol):
     def parameter_count(self) -> dict[str, int]:
         """Numbers of parameters by place: body, head, and grid (those of the body that grow with the resolution)."""
 
+    def layers(self) -> list[nn.Module]:
+        """The blocks with a mixer, in the order in which an image passes them: each maps `b y x d` to `b y x d`."""
+
 
 class Design(Protocol):
     """What the suite may ask of a recipe: it plans and measures through these words alone."""

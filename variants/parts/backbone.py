@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from variants.contract import Grid
+from variants.contract import Grid, Mixer
 
 
 class Backbone(nn.Module):
@@ -69,6 +69,10 @@ class Classifier(nn.Module):
             "head": sum(p.numel() for p in self.head.parameters()),
             "grid": sum(p.numel() for m in growing for p in m.parameters()),
         }
+
+    def layers(self) -> list[nn.Module]:
+        pieces = (piece for stage in self.backbone.stages for piece in stage)  # type: ignore[attr-defined]
+        return [piece for piece in pieces if any(isinstance(m, Mixer) for m in piece.modules())]
 
 
 class Undrawn(TorchFunctionMode):
