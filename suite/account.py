@@ -105,10 +105,7 @@ def watch(
     account: Account, network: nn.Module, batch: Iterable[Tensor], state: Iterable[Tensor], run: Callable[[], object]
 ) -> Account:
     """The account, once it has seen `run`, a pass of the network over the batch; `state` is the optimiser's."""
-    account.hold([*network.parameters(), *network.buffers()], "parameters")
-    account.hold(batch, "input")
-    account.hold(state, "optimiser")
-    account.resting_bytes = sum(account.live[category] for category in RESTING)
+    hold_resting(account, network, batch, state)
     weights = [p for p in network.parameters() if p.requires_grad]
     hooks = [p.register_post_accumulate_grad_hook(account.hold_gradient) for p in weights]
     try:
@@ -118,6 +115,15 @@ def watch(
         for hook in hooks:
             hook.remove()
     return account
+
+
+def hold_resting(account: Account, network: nn.Module, batch: Iterable[Tensor], state: Iterable[Tensor]) -> None:
+    """Tells the account what is there before a pass."""
+    account.hold([*network.parameters(), *network.buffers()], "parameters")
+    account.hold(batch, "input")
+    account.hold(state, "optimiser")
+    account.resting_bytes = sum(account.live[category] for category in RESTING)
+    account.at_peak = dict(account.live)
 
 
 class Work:

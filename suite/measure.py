@@ -10,41 +10,43 @@ import math
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from suite import memory
 from suite.case import Case
-from suite.clock import Timing, clock, interval_of_median
 from suite.count import count, parameters
+from suite.disturbance import Frequencies
 from suite.field import fields
+from suite.latency import images_of, labels, latency, timed_pass
 from suite.record import Metric, Record
 from suite.simulate import simulate
-from suite.step import (
-    DTYPES,
-    NotFiniteError,
-    attention_backend,
-    finite,
-    infer,
-    optimiser_of,
-    random_images,
-    random_targets,
-    train,
-)
+from suite.step import DTYPES, NotFiniteError, attention_backend
 from variants.contract import Design, Grid
 
+if TYPE_CHECKING:
+    from suite.compiled import Compilation
+
 REFERENCE = Grid(224, 224)  # the size at which a budget is solved
-LATENCY_SECONDS = 1.5
-PATIENCE = 0.6  # of the case's limit
 REASON = 500  # letters of an exception's message
 
 Find = Callable[[str], Design]
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network on its device, and what making it took."""
+
+    network: nn.Module
+    seconds: float
+    compilation: Compilation | None = None
 
 
 class Bench:
@@ -53,15 +55,17 @@ class Bench:
     def __init__(self, find: Find, progress: Progress = lambda fraction: None) -> None:
         self.find, self.progress = find, progress
         self.key: Case | None = None
-        self.network: nn.Module | None = None
+        self.built: Built | None = None
+        self.frequencies = Frequencies()
 
     def measure(self, case: Case, limit_s: float = math.inf) -> Record:
         """The record of the case, whatever happens short of the end of this process."""
         start, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            record = self._measured(case, limit_s)
+            with current(case.device):
+                record = self._measured(case, limit_s)
         except Exception as error:
-            self.key = self.network = None
+            self.key = self.built = None
             record = failed(case, error)
         return replace(record, started=started, seconds=time.perf_counter() - start)
 
@@ -72,31 +76,60 @@ class Bench:
         if case.params_budget:
             notes["residual"] = residual(design, case)
         with attention_backend(case.backend):
-            if case.quantity == "static":
-                return static(case, design, notes)
-            network = self._network(case, design)
-            if case.quantity == "memory":
-                return footprint(case, design, network, notes)
-            if case.quantity == "latency":
-                return latency(case, network, notes, limit_s)
-            if case.quantity == "field":
-                return reach(case, network, notes)
-            return accuracy(case, network, notes, self.progress)
+            record = static(case, design) if case.quantity == "static" else self._run(case, design, notes, limit_s)
+        return replace(record, notes=notes | record.notes)
 
-    def _network(self, case: Case, design: Design) -> nn.Module:
-        key = replace(case, quantity="static", mode="inference", round=0)
-        if self.network is None or self.key != key:
-            self.key = self.network = None  # frees the last one first
-            torch.manual_seed(case.seed)
-            built: nn.Module = design.build(case.task, case.classes, Grid(case.height, case.width))
-            built.to(device=case.device, dtype=DTYPES[case.dtype])
-            if case.compiled:
-                built.compile()
-            self.key, self.network = key, built
-        network = self.network
+    def _run(self, case: Case, design: Design, notes: dict[str, Any], limit_s: float) -> Record:
+        known = self.built
+        built = self._build(case, design)
+        notes["build_s"] = 0.0 if built is known else built.seconds
+        if case.quantity == "memory":
+            return footprint(case, design, built.network)
+        if case.quantity == "latency":
+            return with_compilation(latency(case, built.network, self.frequencies, limit_s), built.compilation)
+        if case.quantity == "field":
+            return reach(case, built.network)
+        return accuracy(case, built.network, notes, self.progress)
+
+    def _build(self, case: Case, design: Design) -> Built:
+        mode = case.mode if case.compiled else "inference"  # a network is compiled for one of them
+        key = replace(case, quantity="static", mode=mode, round=0, cache="cold", fills_memory=False)
+        if self.built is None or self.key != key:
+            self.key = self.built = None  # frees the last one first
+            self.key, self.built = key, build(case, design)
+        built = self.built
         if case.mode == "train" or case.quantity == "accuracy":
-            self.key = self.network = None  # its weights will not be those of the seed
-        return network
+            self.key = self.built = None  # its weights will not be those of the seed
+        return built
+
+
+def current(device: str) -> AbstractContextManager[object]:
+    """Makes a CUDA device the one that events, streams and statistics are of."""
+    return nullcontext() if device == "cpu" else torch.cuda.device(device)
+
+
+def build(case: Case, design: Design) -> Built:
+    """The network of the case, compiled if it asks for that."""
+    start = time.perf_counter()
+    torch.manual_seed(case.seed)
+    network: nn.Module = design.build(case.task, case.classes, Grid(case.height, case.width))
+    network.to(device=case.device, dtype=DTYPES[case.dtype])
+    seconds = time.perf_counter() - start
+    if not case.compiled:
+        return Built(network, seconds)
+    from suite.compiled import compile_by
+
+    run = partial(timed_pass(case, network), images_of(case)())
+    return Built(network, seconds, compile_by(network, run, case.device))
+
+
+def with_compilation(record: Record, compilation: Compilation | None) -> Record:
+    """The record, with what compiling its network took beside its latency."""
+    if compilation is None:
+        return record
+    notes = {"graphs": compilation.graphs, "graph_breaks": compilation.breaks}
+    metrics = record.metrics | {"compile_s": Metric(compilation.seconds, "s")}
+    return replace(record, metrics=metrics, notes=record.notes | notes)
 
 
 def designed(case: Case, find: Find) -> Design:
@@ -118,89 +151,35 @@ def residual(design: Design, case: Case) -> float:
     return (total - head) / (case.params_budget or total) - 1
 
 
-def static(case: Case, design: Design, notes: dict[str, Any]) -> Record:
+def static(case: Case, design: Design) -> Record:
     """Parameters, multiply-adds (MACs), the floating-point operations in them (two each), and those beside them."""
     counts = count(design, case.task, case.classes, Grid(case.height, case.width))
     metrics = {name: Metric(value, "parameters") for name, value in asdict(counts).items() if name.startswith("params")}
     metrics["params_body"] = Metric(counts.params - counts.params_head, "parameters")
     metrics |= {"macs": Metric(counts.macs, "MAC"), "flops": Metric(2 * counts.macs, "FLOP")}
     metrics["other_flops"] = Metric(counts.other_flops, "FLOP")
-    return Record(case, "ok", metrics=metrics, notes=notes)
+    return Record(case, "ok", metrics=metrics)
 
 
-def footprint(case: Case, design: Design, network: nn.Module, notes: dict[str, Any]) -> Record:
-    """Peak memory, beside what the simulation says of it."""
-    size = Grid(case.height, case.width)
-    images = random_images(size, case.batch, case.dtype, case.device)
+def footprint(case: Case, design: Design, network: nn.Module) -> Record:
+    """Peak memory, beside what the simulation says of it; of a compiled network, which nothing simulates, alone."""
     targets = labels(case) if case.mode == "train" else None
-    taken = memory.measure(network, images, targets, case.mode, case.device)
-    numbers = {name: value for name, value in asdict(taken).items() if isinstance(value, int)}
-    metrics = {name: Metric(value, "bytes") for name, value in numbers.items()}
-    if case.compiled:  # the account and the simulation see the operators as written, not what the compiler made of them
-        del metrics["live_bytes"], metrics["workspace_bytes"]
+    taken = memory.measure(network, images_of(case)(), targets, case.mode, case.device, case.compiled)
+    metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
+    notes = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
+    if case.compiled:
         return Record(case, "ok", metrics=metrics, notes=notes)
+    size = Grid(case.height, case.width)
     simulated = simulate(design, case.task, case.classes, size, case.batch, case.mode, case.dtype, case.backend)
-    metrics |= {f"{name}_bytes": Metric(value, "bytes") for name, value in taken.by_category.items()}
     metrics["predicted_bytes"] = Metric(simulated.peak_bytes, "bytes")
+    metrics["prediction_error"] = Metric(simulated.peak_bytes / taken.peak_bytes - 1, "")
     return Record(case, "ok", metrics=metrics, notes=notes)
 
 
-def latency(case: Case, network: nn.Module, notes: dict[str, Any], limit_s: float) -> Record:
-    """Time of one inference or one training step of the batch."""
-    images = partial(random_images, Grid(case.height, case.width), case.batch, case.dtype, case.device)
-    run = timed_pass(case, network)
-    finite(run(images()), "the answer" if case.mode == "inference" else "the loss")
-    timing = clock(run, images, LATENCY_SECONDS, case.device, PATIENCE * limit_s)
-    samples = {"latency_ms": timing.samples_ms, "cpu_ms": timing.cpu_samples_ms}
-    if timing.device_samples_ms:
-        samples["device_ms"] = timing.device_samples_ms
-    return Record(case, "ok", metrics=times(timing, case.batch), samples=samples, notes=notes | circumstances(timing))
-
-
-def timed_pass(case: Case, network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What is timed: images -> logits, or images -> the loss of a training step on fixed labels."""
-    if case.mode == "inference":
-        return partial(infer, network.eval())
-    network.train()
-    optimiser, targets = optimiser_of(network), labels(case)
-    return lambda images: train(network, optimiser, images, targets)
-
-
-def labels(case: Case) -> Tensor:
-    """Labels for the images of the case."""
-    return random_targets(case.task, case.classes, Grid(case.height, case.width), case.batch, case.device)
-
-
-def times(timing: Timing, batch: int) -> dict[str, Metric]:
-    """The metrics of a timing."""
-    low, high, n = timing.low_ms, timing.high_ms, len(timing.samples_ms)
-    cpu_low, cpu_high = interval_of_median(timing.cpu_samples_ms)
-    per_second = batch * 1e3
-    metrics = {
-        "latency_ms": Metric(timing.median_ms, "ms", low, high, n),
-        "cpu_ms": Metric(timing.cpu_ms, "ms", cpu_low, cpu_high, n),
-        "throughput_img_s": Metric(
-            per_second / timing.median_ms, "img/s", high and per_second / high, low and per_second / low, n
-        ),
-    }
-    if timing.device_ms is not None:
-        device_low, device_high = interval_of_median(timing.device_samples_ms)
-        metrics["device_ms"] = Metric(timing.device_ms, "ms", device_low, device_high, n)
-    return metrics
-
-
-def circumstances(timing: Timing) -> dict[str, Any]:
-    """What a reader needs to judge a timing."""
-    names = "stopped_by calls_per_sample contended_samples steal_ms involuntary_switches".split()
-    return {"marks": list(timing.marks)} | {name: getattr(timing, name) for name in names}
-
-
-def reach(case: Case, network: nn.Module, notes: dict[str, Any]) -> Record:
+def reach(case: Case, network: nn.Module) -> Record:
     """What the output at the centre depends on, layer by layer, before any training."""
-    found = fields(network, random_images(Grid(case.height, case.width), case.batch, case.dtype, case.device))
-    return Record(
-        case, "ok", metrics=found.metrics(), samples=found.shares, notes=notes | {"tokens": str(found.tokens)}
-    )
+    found = fields(network, images_of(case)())
+    return Record(case, "ok", metrics=found.metrics(), samples=found.shares, notes={"tokens": str(found.tokens)})
 
 
 def accuracy(case: Case, network: nn.Module, notes: dict[str, Any], progress: Progress) -> Record:

@@ -4,8 +4,9 @@ The quantity is that of suite/simulate.py: the most that is allocated beyond par
 warm pass. In a training step the optimiser's state belongs to it.
 
 On the CPU the peak is the running maximum of the profiler's memory events: exact, and it sees what kernels allocate
-inside. An account of live tensors (suite/account.py) is the second opinion; what it misses is the workspace. On CUDA
-the allocator keeps the peak itself; requested and reserved bytes stand beside it.
+inside. An account of live tensors (suite/account.py) is the second opinion, which knows the parts; what it misses is
+the workspace. The pages that the kernel saw in use are a cross-check of large peaks. On CUDA the allocator keeps the
+peak itself; requested and reserved bytes stand beside it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.profiler import profile
 
-from suite.account import CATEGORIES, Account, watch
+from suite.account import CATEGORIES, RESTING, Account, hold_resting, watch
+from suite.process import give_back, reset_peak, status_bytes
 from suite.step import finite, infer, optimiser_of, state_tensors, train
+
+LARGE = 100_000_000  # bytes: below, what the process holds besides hides the peak from the kernel's count
 
 Pass = Callable[..., Tensor]  # takes `entering=`, see suite/step.py
 
@@ -30,38 +34,62 @@ class Footprint:
     """What one pass took, in bytes."""
 
     peak_bytes: int
-    resting_bytes: int
-    workspace_bytes: int  # of the peak, what kernels allocated inside: peak_bytes - live_bytes
-    live_bytes: int  # the peak by the second opinion: explicit tensors alone
-    by_category: Mapping[str, int]  # its parts: gradients, optimiser, activations, temporary
+    resting_bytes: int  # parameters, buffers, the batch
+    by_category: Mapping[str, int]  # parameters, input; of the live bytes: gradients, optimiser, activations, temporary
+    live_bytes: int | None = None  # the peak by the second opinion: explicit tensors alone
+    workspace_bytes: int | None = None  # by how much the two differ: what kernels allocated inside
     requested_bytes: int | None = None  # CUDA: the peak before the allocator rounds up
     reserved_bytes: int | None = None  # CUDA: what the allocator held of the device at most
+    resident_bytes: int | None = None  # CPU: the peak by the kernel's count of pages, where that is large
+
+    def in_bytes(self) -> dict[str, int]:
+        """Every number that is known, but for the cross-check, by the name of its metric."""
+        names = "peak resting live workspace requested reserved".split()
+        known = {f"{name}_bytes": getattr(self, f"{name}_bytes") for name in names}
+        known |= {f"{name}_bytes": value for name, value in self.by_category.items()}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class AccountError(RuntimeError):
     """Allocations and frees do not add up to what is alive."""
 
 
-def measure(network: nn.Module, images: Tensor, targets: Tensor | None, mode: str, device: str) -> Footprint:
-    """The footprint of inference or of a training step (`mode`), which needs targets. Runs three passes.
+def measure(
+    network: nn.Module, images: Tensor, targets: Tensor | None, mode: str, device: str, compiled: bool = False
+) -> Footprint:
+    """The footprint of inference or of a training step (`mode`), which needs targets. Runs three passes, four if large.
 
-    NotFiniteError if the first gives no finite numbers.
+    A compiled network has no second opinion: the account would see its operators as written, not as compiled.
+    NotFiniteError if the first pass gives no finite numbers.
     """
     run, state = prepared(network, images, targets, mode)
     finite(run(), "the answer" if mode == "inference" else "the loss")
     gc.collect()
-    exact = measure_cuda(run) if device.startswith("cuda") else {"peak_bytes": profiled_peak(run)}
-    exact["peak_bytes"] += sum(t.untyped_storage().nbytes() for t in state)
-    batch = [images] if targets is None else [images, targets]
-    account = Account()
+    taken = profiled(run) if device == "cpu" else allocated(run)
+    taken = {name: value + (0 if name == "reserved_bytes" else bytes_of(state)) for name, value in taken.items()}
+    account, batch = Account(), [images] if targets is None else [images, targets]
+    if compiled:
+        hold_resting(account, network, batch, state)
+        return Footprint(**taken, resting_bytes=account.resting_bytes, by_category=parts(account, known=True))
     watch(account, network, batch, state, partial(run, entering=account.enter_phase))
+    exact = taken.get("requested_bytes", taken["peak_bytes"])
     return Footprint(
-        **exact,
+        **taken,
         resting_bytes=account.resting_bytes,
-        workspace_bytes=exact["peak_bytes"] - account.peak_bytes,
+        by_category=parts(account),
         live_bytes=account.peak_bytes,
-        by_category={name: account.at_peak[name] for name in CATEGORIES},
+        workspace_bytes=exact - account.peak_bytes,
     )
+
+
+def parts(account: Account, known: bool = False) -> dict[str, int]:
+    """Bytes by category at the peak; or those alone that are known before any pass."""
+    return {name: account.at_peak[name] for name in (*RESTING, *(("optimiser",) if known else CATEGORIES))}
+
+
+def bytes_of(tensors: list[Tensor]) -> int:
+    """What they hold."""
+    return sum(t.untyped_storage().nbytes() for t in tensors)
 
 
 def prepared(network: nn.Module, images: Tensor, targets: Tensor | None, mode: str) -> tuple[Pass, list[Tensor]]:
@@ -92,18 +120,34 @@ def profiled_peak(run: Pass) -> int:
     return peak
 
 
-def measure_cuda(run: Pass) -> dict[str, int]:
-    """What the CUDA allocator says of a pass, beyond what rests before it."""
+def profiled(run: Pass) -> dict[str, int]:
+    """The peak on the CPU; of a large one also the growth of the resident set, by a pass that nothing watches."""
+    peak = profiled_peak(run)
+    resident = resident_growth(run) if peak >= LARGE else None
+    return {"peak_bytes": peak} | ({} if resident is None else {"resident_bytes": resident})
+
+
+def resident_growth(run: Pass) -> int | None:
+    """By how much the pages that this process holds grew at most during a pass; None where the system cannot say."""
+    give_back()
+    if not reset_peak():
+        return None
+    before = status_bytes("VmRSS")
+    run()
+    return status_bytes("VmHWM") - before
+
+
+def allocated(run: Pass) -> dict[str, int]:
+    """What the allocator of the current CUDA device says of a pass, beyond what rests before it."""
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    resting = torch.cuda.memory_stats()
+    before = torch.cuda.memory_stats()
     run()
     torch.cuda.synchronize()
     stats = torch.cuda.memory_stats()
-    requested = stats["requested_bytes.all.peak"] - resting["requested_bytes.all.current"]
     return {
-        "peak_bytes": torch.cuda.max_memory_allocated() - resting["allocated_bytes.all.current"],
-        "requested_bytes": requested,
+        "peak_bytes": stats["allocated_bytes.all.peak"] - before["allocated_bytes.all.current"],
+        "requested_bytes": stats["requested_bytes.all.peak"] - before["requested_bytes.all.current"],
         "reserved_bytes": stats["reserved_bytes.all.peak"],
     }

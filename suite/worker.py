@@ -7,7 +7,6 @@ What it prints, and tracebacks, go to the log. No torch here: the parent needs n
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import queue
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.case import Case
+from suite.process import give_back, status_bytes
 from suite.record import Record
 
 START_S = 180.0  # to import torch, on a busy machine
@@ -237,20 +237,10 @@ def limit_memory(device: str, memory_bytes: int) -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = resource.RLIM_INFINITY
-    if device == "cpu" and (held := data_bytes()):
+    give_back()
+    if device == "cpu" and (held := status_bytes("VmData")):
         allowed = held + memory_bytes + SLACK_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
-
-
-def data_bytes() -> int:
-    """What this process holds of writable memory, as the limit counts it; 0 where the system does not say."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 if __name__ == "__main__":

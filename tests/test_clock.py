@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from itertools import cycle
 from math import comb
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -13,7 +14,10 @@ import torch
 from torch import Tensor
 
 from suite import clock as subject
-from suite.clock import clock, interval_of_median, rank, starved_blocks
+from suite import disturbance, timing
+from suite.clock import BLOCK_S, block, clock, starved_blocks
+from suite.disturbance import Frequencies
+from suite.samples import interval_of_median, rank
 
 
 class Time:
@@ -30,9 +34,10 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    monkeypatch.setattr(subject, "perf_counter", lambda: time.wall)
+    for module in (subject, timing):
+        monkeypatch.setattr(module, "perf_counter", lambda: time.wall)
     monkeypatch.setattr(subject, "process_time", lambda: time.cpu)
-    monkeypatch.setattr(subject, "steal_ms", lambda: 0.0)
+    monkeypatch.setattr(disturbance, "steal_ms", lambda: 0.0)
     return time
 
 
@@ -43,7 +48,8 @@ def image() -> Tensor:
 def test_an_even_call_stops_with_a_narrow_interval(time: Time) -> None:
     timing = clock(lambda x: time.spend(0.001), image, 10.0)
     assert (timing.stopped_by, timing.calls_per_sample, len(timing.samples_ms)) == ("interval", 30, 6)
-    assert [timing.low_ms, timing.median_ms, timing.high_ms, timing.cpu_ms] == pytest.approx([1.0] * 4)
+    assert timing.samples_ms == pytest.approx([1.0] * 6)
+    assert timing.cpu_samples_ms == pytest.approx([1.0] * 6)
     assert timing.marks == ()
 
 
@@ -65,14 +71,13 @@ def test_a_long_call_gets_its_six_samples_within_patience(time: Time) -> None:
     wobble = cycle([3.0, 3.2])
     timing = clock(lambda x: time.spend(next(wobble)), image, 1.0, patience=60.0)
     assert (len(timing.samples_ms), timing.calls_per_sample, timing.stopped_by) == (6, 1, "time")
-    assert timing.low_ms == pytest.approx(3000)
-    assert timing.high_ms == pytest.approx(3200)
+    assert interval_of_median(timing.samples_ms) == pytest.approx((3000, 3200))
 
 
 def test_beyond_patience_one_sample_without_an_interval_is_kept(time: Time) -> None:
     timing = clock(lambda x: time.spend(9.0), image, 1.0)
     assert len(timing.samples_ms) == 1
-    assert timing.low_ms is timing.high_ms is None
+    assert interval_of_median(timing.samples_ms) == (None, None)
     assert timing.median_ms == pytest.approx(9000)
 
 
@@ -123,7 +128,7 @@ def test_an_error_in_the_call_turns_collection_on_again(time: Time) -> None:
 def test_a_call_that_waits_for_the_cpu_is_contended(time: Time, share: float, marks: tuple[str, ...]) -> None:
     timing = clock(lambda x: time.spend(0.03, cpu=0.03 * share), image, 5.0)
     assert timing.marks == marks
-    assert timing.cpu_ms == pytest.approx(30 * share)
+    assert median(timing.cpu_samples_ms) == pytest.approx(30 * share)
 
 
 def test_with_two_threads_a_block_is_held_to_the_best_block() -> None:
@@ -132,10 +137,41 @@ def test_with_two_threads_a_block_is_held_to_the_best_block() -> None:
 
 
 def test_time_given_to_other_guests_is_marked(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "steal_ms", lambda: 100 * time.wall)
+    monkeypatch.setattr(disturbance, "steal_ms", lambda: 100 * time.wall)
     timing = clock(lambda x: time.spend(0.03), image, 5.0)
     assert timing.marks == ("stolen",)
     assert timing.steal_ms == pytest.approx(100 * 6 * 0.03)
+
+
+@pytest.fixture
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the frequency, in kHz, that the system says of the core that this process runs on."""
+    monkeypatch.setattr(disturbance, "CPUS", tmp_path)
+    monkeypatch.setattr(disturbance.psutil.Process, "cpu_num", lambda process: 3)
+    folder = tmp_path / "cpu3" / "cpufreq"
+    folder.mkdir(parents=True)
+
+    def runs_at(khz: int) -> None:
+        (folder / "scaling_cur_freq").write_text(f"{khz}\n")
+
+    return runs_at
+
+
+def test_a_slower_clock_than_the_runs_own_is_throttled(time: Time, core: Callable[[int], None]) -> None:
+    seen = Frequencies()
+    for khz, marks in ((3_000_000, ()), (2_800_000, ()), (2_000_000, ("throttled",))):
+        core(khz)
+        timing = clock(lambda x: time.spend(0.03), image, 5.0, frequencies=seen)
+        assert timing.marks == marks
+        assert timing.clock_mhz == khz / 1e3
+
+
+def test_where_the_system_says_no_frequency_nothing_is_throttled(
+    time: Time, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disturbance, "CPUS", tmp_path)
+    timing = clock(lambda x: time.spend(0.03), image, 5.0)
+    assert (timing.clock_mhz, timing.marks) == (None, ())
 
 
 def coverage(n: int, k: int) -> float:
@@ -161,3 +197,12 @@ def test_the_real_clock_ends_in_time() -> None:
     timing = clock(run, lambda: torch.randn(64, 64), 0.2)
     assert timing.median_ms > 0
     assert len(timing.cpu_samples_ms) == len(timing.samples_ms) >= 1
+
+
+def test_timing_costs_under_a_thousandth_of_a_block() -> None:
+    """Calls of a function that does nothing, beside as many calls that fill a block; the least of each."""
+    a = torch.randn(256, 256)
+    work: Callable[[Tensor], object] = lambda x: a @ a  # noqa: E731
+    calls = max(1, round(BLOCK_S / min(block(work, a, 1)[0] for _ in range(5))))
+    empty, full = zip(*((block(lambda x: None, a, calls)[0], block(work, a, calls)[0]) for _ in range(7)), strict=True)
+    assert min(empty) < 1e-3 * min(full)

@@ -45,12 +45,16 @@ def test_memory_beside_its_prediction(mode: str) -> None:
     assert metrics["predicted_bytes"].value == pytest.approx(metrics["live_bytes"].value, rel=0.01)
     assert metrics["peak_bytes"].value == metrics["live_bytes"].value + metrics["workspace_bytes"].value
     assert metrics["resting_bytes"].value > 0
+    parts = "gradients optimiser activations temporary".split()
+    assert metrics["live_bytes"].value == sum(metrics[f"{part}_bytes"].value for part in parts)
+    error = metrics["predicted_bytes"].value / metrics["peak_bytes"].value - 1
+    assert (metrics["prediction_error"].value, metrics["prediction_error"].unit) == (error, "")
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])
 @pytest.mark.parametrize("mode", ["inference", "train"])
 def test_latency_with_samples_and_circumstances(mode: str, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suite.measure.LATENCY_SECONDS", 0.1)
+    monkeypatch.setattr("suite.latency.LATENCY_SECONDS", 0.1)
     record = measured(quantity="latency", mode=mode, task=task, batch=2)
     time, rate = record.metrics["latency_ms"], record.metrics["throughput_img_s"]
     assert rate.value == pytest.approx(2000 / time.value)
@@ -106,9 +110,40 @@ def test_the_residual_of_a_budget_is_noted() -> None:
     assert measured(params_budget=10_000).notes["residual"] == pytest.approx(body / 10_000 - 1)
 
 
-def test_a_compiled_network_has_a_peak_and_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+class Pooled(nn.Module):
+    """Next to nothing: each network that a test compiles takes seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.mean((2, 3)))
+
+
+@dataclass(frozen=True)
+class Small(Fake):
+    def build(self, task: str, classes: int, size: Grid) -> nn.Module:
+        return Pooled()
+
+
+def test_a_compiled_network_has_its_time_to_compile_and_a_peak_without_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suite.latency.LATENCY_SECONDS", 0.1)
+    bench, case = Bench(lambda name: Small(name)), replace(CASE, compiled=True, quantity="memory")
+    memory, latency = (bench.measure(replace(case, quantity=q), limit_s=30.0) for q in ("memory", "latency"))
+    assert (memory.status, latency.status) == ("ok", "ok"), memory.reason + latency.reason
+    assert set(memory.metrics) == {f"{n}_bytes" for n in "peak resting parameters input optimiser".split()}
+    assert latency.metrics["compile_s"].unit == "s"
+    assert latency.metrics["compile_s"].value > 10 * latency.metrics["latency_ms"].value / 1e3
+    assert latency.notes["graphs"] == 1
+    assert latency.notes["build_s"] == 0 < memory.notes["build_s"], "it is compiled once for both"
+
+
+def test_what_torch_leaves_as_it_is_is_not_called_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nn.Module, "compile", lambda network: None)
-    assert set(measured(quantity="memory", compiled=True).metrics) == {"peak_bytes", "resting_bytes"}
+    record = measured(quantity="latency", compiled=True)
+    assert (record.status, record.metrics) == ("error", {})
+    assert "compiled nothing of the network: choose --compile no" in record.reason
 
 
 @dataclass(frozen=True)
@@ -126,7 +161,7 @@ BUILT: list[float] = []
 
 
 def test_a_network_is_built_once_for_its_quantities_and_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suite.measure.LATENCY_SECONDS", 0.05)
+    monkeypatch.setattr("suite.latency.LATENCY_SECONDS", 0.05)
     BUILT.clear()
     bench = Bench(lambda name: Counted(name))
     memory, latency = replace(CASE, quantity="memory"), replace(CASE, quantity="latency")
