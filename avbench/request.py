@@ -37,7 +37,9 @@ class Request:
     params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
     position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)
-    decoder: str = option("", "linear, naive, pup, mla, uper: what segments; by default each design's own.", NETWORKS)
+    decoder: str = option(
+        "", "What segments: linear, naive, pup, mla, uper, uper:128; by default each design's own.", NETWORKS
+    )
     classes: int | None = option(None, "By default as many as the data has.", NETWORKS)
     batch: str = option("1", "Images at once, for memory and latency.", WORK)
     device: str = option("", "cpu, cuda, cuda:1; by default cuda where there is one.", WORK)

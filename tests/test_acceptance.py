@@ -19,7 +19,6 @@ with (Path(__file__).parent / "acceptance.csv").open(newline="") as file:
     ROWS = {row["model"]: row for row in csv.DictReader(file)}
 NO_CLASSIFIERS = {  # each with its own test, or for a later issue
     "Non-local block 512ch, 97x97, theta/phi 64",
-    "UPerNet Swin-T",
     "DETR-R50",
     "ViT-S/16 backbone",
     "ViT-B/32 image | text",
@@ -38,6 +37,7 @@ def class_token(recipe: Recipe, size: Grid) -> tuple[int, int]:
     return 2 * d, blocks * (4 * d * d + 2 * d * inner + 2 * d * ((n + 1) ** 2 - n**2))
 
 
+SEGMENTS = {"UPerNet Swin-T": 150} | {f"SETR-{name} ViT-L/16": 19 for name in ("Naive", "PUP", "MLA")}  # classes
 COUNTED_WITH_A_CLASS_TOKEN = {"ViT_C-4GF", "PVT-Tiny"}
 
 
@@ -69,16 +69,18 @@ def test_published_configurations_weigh_and_cost_what_was_published(name: str) -
     for model, recipe in published(name).items():
         assert model in ROWS, f"{model} is no row of acceptance.csv"
         size = size_of(ROWS[model])
-        network = on_meta(recipe, size)
+        network = on_meta(recipe, size, SEGMENTS.get(model))
         params, macs = sum(p.numel() for p in network.parameters()), network.macs(size)
         assert close(params, model, recipe, "params"), f"{model}: {params} parameters"
         assert close(macs, model, recipe, "macs"), f"{model}: {macs} multiply-adds"
         assert counted(network, size) == macs, f"{model} states a cost that is not counted"
 
 
-def on_meta(recipe: Recipe, size: Grid) -> Any:
+def on_meta(recipe: Recipe, size: Grid, segments: int | None = None) -> Any:
+    """The network for ImageNet, or for the segmentation of so many classes."""
+    task = "segmentation" if segments else "classification"
     with torch.device("meta"):
-        return recipe.build("classification", 1000, size).eval()
+        return recipe.build(task, segments or 1000, size).eval()
 
 
 def counted(network: Any, size: Grid) -> int:
@@ -95,6 +97,12 @@ def test_every_row_that_is_a_classifier_is_published() -> None:
 def test_no_two_designs_publish_the_same_row() -> None:
     models = [model for name in names() for model in published(name)]
     assert len(models) == len(set(models))
+
+
+def test_upernet_costs_what_was_published_at_another_size_too() -> None:
+    recipe, size = published("swin")["UPerNet Swin-T"], Grid(512, 512)
+    assert "236864792448 at 512x512" in ROWS["UPerNet Swin-T"]["note"]
+    assert on_meta(recipe, size, 150).macs(size) == 236864792448
 
 
 def test_the_share_of_a_class_token_is_what_a_reference_says() -> None:

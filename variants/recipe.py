@@ -1,4 +1,4 @@
-"""Part, Layout, Recipe: a network written as data. Frozen, printable, comparable; it builds and it fits a budget.
+"""Recipe: a network written as data. Frozen, printable, comparable; it builds and it fits a budget.
 
 A recipe is one stem, a place (absolute position), the mixers with their position, a layout and a head. Everything about
 it but the images' size is data, so a published configuration, a budgeted one and an outsider's differ in numbers only.
@@ -6,128 +6,29 @@ it but the images' size is data, so a published configuration, a budgeted one an
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
 
 from variants.contract import Card, Grid, Mixer, Position
+from variants.layout import BOTTLENECK, ISOTROPIC, LAYOUTS, PYRAMID, Layout, Part, part
 from variants.parts.backbone import Backbone, Classifier, Undrawn, initialise
-from variants.parts.block import Bottleneck, Transformer
-from variants.parts.decoder import DECODERS, Linear
-from variants.parts.downsample import Merge
+from variants.parts.decoder import Linear
 from variants.parts.head import Mean
 from variants.parts.place import Learned, Nowhere, SinCos
 from variants.parts.position import QueryRelative, RelativeBias, Rotary
-from variants.parts.stem import Patches, ResNetStem
-from variants.parts.width import heads_for, rounded, unit
+from variants.parts.setr import MLA, PUP, Naive
+from variants.parts.uper import UPer
+from variants.parts.width import rounded
 
+__all__ = ["BOTTLENECK", "ISOTROPIC", "LAYOUTS", "PYRAMID", "Layout", "Part", "Recipe", "body_params", "part"]
 
-@dataclass(frozen=True)
-class Part:
-    """A module that is not built yet: what makes it, and its own options."""
-
-    make: Callable[..., Any]
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def __call__(self, *args: Any, **context: Any) -> Any:
-        """Builds the module; the context (channels, grid, ...) comes from the recipe around the part."""
-        return self.make(*args, **context, **dict(self.options))
-
-    @property
-    def policy(self) -> str:
-        """What the part does as the resolution changes, with its options filled in."""
-        defaults = {k: p.default for k, p in inspect.signature(self.make).parameters.items()}
-        return str(getattr(self.make, "policy", "")).format(**defaults | dict(self.options))
-
-    def __str__(self) -> str:
-        return f"{self.make.__name__}({', '.join(f'{k}={v}' for k, v in self.options)})"
-
-
-def part(make: Callable[..., Any], **options: Any) -> Part:
-    """`part(Window, window=7)`: a Window of 7 x 7 tokens, to be built later."""
-    return Part(make, tuple(sorted(options.items())))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How blocks are stacked: one entry of `widths` and `depths` for each stage.
-
-    The inner width of a block (hidden channels of its MLP, or the channels that a bottleneck mixes) is `ratio` times
-    the stage's width; `extra` adds units of channels to a stage, spread over its blocks, the first ones first.
-    """
-
-    name: str
-    stem: Part
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    block: Part
-    ratio: float = 4.0
-    ratios: tuple[float, ...] = ()  # one for each stage, where they differ
-    head_width: int = 64
-    heads: tuple[int, ...] = ()  # published numbers of heads; where empty, head_width decides
-    downsample: Part | None = None  # None: the first block of a later stage has stride 2
-    strides: tuple[int, ...] = ()  # published strides of the first blocks, where one is not 2
-    stem_ratio: float = 1.0  # the stem's channels over the first stage's
-    places: bool = False  # whether the place is added anew at the start of each stage
-    extra: tuple[int, ...] = ()
-
-    def scaled(self, scale: float) -> Layout:
-        """The same stack, its widths times `scale`, in steps of their unit."""
-        return replace(self, widths=tuple(rounded(w * scale) for w in self.widths), extra=())
-
-    def inner(self, stage: int) -> list[int]:
-        """The inner width of each block of a stage."""
-        depth, extra = self.depths[stage], self.extra[stage] if self.extra else 0
-        base = rounded(self.widths[stage] * self.ratio_of(stage))
-        return [base + unit(base) * (extra // depth + (j < extra % depth)) for j in range(depth)]
-
-    def ratio_of(self, stage: int) -> float:
-        """The inner width of a stage over its width."""
-        return self.ratios[stage] if self.ratios else self.ratio
-
-    def stride(self, stage: int) -> int:
-        """The stride of the first block of a stage, where no downsample stands before it."""
-        return self.strides[stage] if self.strides else 2 if stage else 1
-
-    def heads_of(self, stage: int, dim: int) -> int:
-        """The number of heads of a mixer with `dim` channels in a stage."""
-        return self.heads[stage] if self.heads else heads_for(dim, self.head_width)
-
-    def __str__(self) -> str:
-        sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratios or self.ratio} extra={self.extra}"
-        heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
-        more = "".join(f" {name}={value}" for name in ("strides", "places") if (value := getattr(self, name)))
-        return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{more}]"
-
-
-ISOTROPIC = Layout("isotropic", part(Patches, patch=16), (192,), (12,), part(Transformer))
-PYRAMID = Layout(
-    name="pyramid",
-    stem=part(Patches, patch=4, norm=True),
-    widths=(96, 192, 384, 768),
-    depths=(2, 2, 6, 2),
-    block=part(Transformer, eps=1e-5),
-    downsample=part(Merge),
-    head_width=32,
-)
-BOTTLENECK = Layout(
-    name="bottleneck",
-    stem=part(ResNetStem),
-    widths=(256, 512, 1024, 2048),
-    depths=(3, 4, 6, 3),
-    block=part(Bottleneck),
-    ratio=0.25,
-    head_width=32,
-    stem_ratio=0.25,
-)
-LAYOUTS = {layout.name: layout for layout in (ISOTROPIC, PYRAMID, BOTTLENECK)}
 PLACES = {"learned": part(Learned), "sincos": part(SinCos)}
 POSITIONS = {"bias": part(RelativeBias), "query": part(QueryRelative), "rotary": part(Rotary)}
+DECODERS = {"linear": part(Linear), "naive": part(Naive), "pup": part(PUP), "mla": part(MLA), "uper": part(UPer)}
 REFERENCE = Grid(224, 224)  # budgets are solved at this size
 
 
@@ -161,8 +62,8 @@ class Recipe:
 
     @property
     def decoder_name(self) -> str:
-        known = (name for name, make in DECODERS.items() if part(make) == self.decoder)
-        return next(known, str(self.decoder))
+        name = next((name for name, known in DECODERS.items() if known.make is self.decoder.make), str(self.decoder))
+        return ":".join([name, *(str(width) for option, width in self.decoder.options if option == "width")])
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -232,12 +133,15 @@ class Recipe:
         return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
 
     def with_decoder(self, decoder: str) -> Recipe:
-        """The same design with another decoder for segmentation. ValueError says which there are."""
+        """The same design with another decoder, `uper`, or with so many channels in it, `uper:128`. ValueError."""
         if decoder == self.decoder_name:
             return self
-        if decoder not in DECODERS:
-            raise ValueError(f"no decoder is called {decoder!r}: choose one of {', '.join(DECODERS)}")
-        return replace(self, decoder=part(DECODERS[decoder]))
+        found = re.fullmatch(r"(\w+)(?::(\d+))?", decoder)
+        if not found or found[1] not in DECODERS or int(found[2] or 2) < 2:
+            names = ", ".join(DECODERS)
+            raise ValueError(f"no decoder is called {decoder!r}: choose one of {names}, or with its channels, uper:128")
+        made = DECODERS[found[1]]
+        return replace(self, decoder=part(made.make, width=int(found[2])) if found[2] else made)
 
     def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Recipe:
         return replace(self, layout=replace(self.layout, widths=tuple(widths), extra=tuple(extra)))
@@ -254,13 +158,19 @@ class Recipe:
         `task` is "classification" (logits `b classes`) or "segmentation" (logits `b classes Y X`).
         """
         head = {"classification": self.head, "segmentation": self.decoder}[task]
+        taps = self._taps(head)
         with Undrawn():
-            network = Classifier(self._backbone(size), head(self.widths, classes))
+            network = Classifier(self._backbone(size, taps), head(self.widths * max(len(taps), 1), classes))
         if not next(network.parameters()).is_meta:
             initialise(network)
         return network
 
-    def _backbone(self, size: Grid) -> Backbone:
+    def _taps(self, head: Part) -> tuple[int, ...]:
+        """The blocks of a single stage whose features the head wants; see `Backbone`."""
+        shares = getattr(head.make, "taps", ()) if len(self.depths) == 1 else ()
+        return tuple(max(1, round(share * self.depths[0])) for share in shares)
+
+    def _backbone(self, size: Grid, taps: tuple[int, ...] = ()) -> Backbone:
         layout = self.layout
         dim = layout.widths[0] if layout.stem_ratio == 1 else rounded(layout.widths[0] * layout.stem_ratio)
         stem = layout.stem(dim)
@@ -270,7 +180,7 @@ class Recipe:
         for i, width in enumerate(layout.widths):
             stage, dim, grid = self._stage(i, dim, width, grid)
             stages.append(stage)
-        return Backbone(stem, place, nn.ModuleList(stages))
+        return Backbone(stem, place, nn.ModuleList(stages), taps)
 
     def _stage(self, i: int, dim: int, width: int, grid: Grid) -> tuple[nn.Sequential, int, Grid]:
         layout, pieces = self.layout, []

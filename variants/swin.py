@@ -8,16 +8,20 @@ opposite sides; these do not see each other.
 Paper    Swin Transformer, Liu et al. 2021 (2103.14030).
 Time     4 n d² for the projections, 2 n w² d for the mixing: linear in n.
 Memory   n d: the fused kernel never stores the weights.
-Departs  windows that reach beyond the grid are padded, and what was padded is masked.
+Departs  windows that reach beyond the grid are padded, and what was padded is masked; the authors let it be seen.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from variants.contract import Card
+import torch.nn.functional as F
+from torch import Tensor
+
+from variants.contract import Card, Grid
 from variants.parts.head import Mean
 from variants.parts.position import RelativeBias
+from variants.parts.uper import UPer
 from variants.recipe import PYRAMID, Recipe, part
 from variants.window import Window
 
@@ -30,6 +34,37 @@ class ShiftedWindow(Window):
     shifted = True
 
 
+class Published(Window):
+    """Windows as the authors pad them for segmentation: before the projections, and nothing is masked.
+
+    So padding costs as much as an image, and its keys, which are biases, are seen.
+    """
+
+    policy = "windows of {window} x {window} tokens at every resolution, padded"
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = self.whole(Grid(*x.shape[1:3]))
+        padded = F.pad(x, (0, 0, 0, whole.x - x.shape[2], 0, whole.y - x.shape[1]))
+        return super().forward(padded)[:, : x.shape[1], : x.shape[2]]
+
+    def whole(self, grid: Grid) -> Grid:
+        """The grid that whole windows cover."""
+        return Grid(grid.y + -grid.y % self.window, grid.x + -grid.x % self.window)
+
+    def macs(self, grid: Grid) -> int:
+        return super().macs(self.whole(grid))
+
+
+class PublishedShifted(Published):
+    """The same, moved by half a window."""
+
+    shifted = True
+
+
 RECIPE = Recipe(mixers=(part(Window), part(ShiftedWindow)), layout=PYRAMID, position=part(RelativeBias))
 
-PUBLISHED = {"Swin-T": replace(RECIPE, head=part(Mean, eps=1e-5))}
+TINY = replace(RECIPE, head=part(Mean, eps=1e-5))
+PUBLISHED = {
+    "Swin-T": TINY,
+    "UPerNet Swin-T": replace(TINY, mixers=(part(Published), part(PublishedShifted)), decoder=part(UPer)),
+}

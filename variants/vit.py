@@ -10,6 +10,8 @@ Departs  no class token: the head takes the mean over all positions.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
@@ -46,4 +48,10 @@ class Attention(Mixer):
 
 RECIPE = Recipe(mixers=(part(Attention),), place=part(Learned), layout=ISOTROPIC)
 
-PUBLISHED = {"DeiT-Ti/16": Recipe(mixers=(part(Attention),), place=part(Learned), head=part(Mean, norm="after"))}
+LARGE = replace(RECIPE, layout=replace(ISOTROPIC, widths=(1024,), depths=(24,)))
+PUBLISHED = {
+    "DeiT-Ti/16": replace(RECIPE, head=part(Mean, norm="after")),
+    "SETR-Naive ViT-L/16": LARGE.with_decoder("naive"),
+    "SETR-PUP ViT-L/16": LARGE.with_decoder("pup"),
+    "SETR-MLA ViT-L/16": LARGE.with_decoder("mla"),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,29 +13,38 @@ from variants.contract import Grid, Mixer
 
 
 class Backbone(nn.Module):
-    """From images to the features of every stage."""
+    """From images to the features of every stage, or of several blocks of a single one."""
 
-    def __init__(self, stem: nn.Module, place: nn.Module, stages: nn.ModuleList) -> None:
+    def __init__(self, stem: nn.Module, place: nn.Module, stages: nn.ModuleList, taps: tuple[int, ...] = ()) -> None:
+        """`taps`: the blocks of a single stage, counted from 1, whose features are wanted; none: the last one's."""
+        assert not taps or len(stages) == 1, "of several stages the features are those of each"
         super().__init__()
-        self.stem, self.place, self.stages = stem, place, stages
+        self.stem, self.place, self.stages, self.taps = stem, place, stages, taps
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """`b 3 Y X` -> `b y x d` for each stage."""
+        """`b 3 Y X` -> `b y x d` for each stage, or for each tap."""
         x = self.place(self.stem(images))  # b y x d
         features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        for stage, taps in self._tapped():
+            for i, piece in enumerate(stage, 1):
+                x = piece(x)
+                features += [x] * taps.count(i)
         return features
 
     def grids(self, size: Grid) -> list[Grid]:
-        """The grid of each stage's features for images of so many pixels."""
+        """The grids of the features for images of so many pixels."""
         grid, grids = self.stem.grid(size), []  # type: ignore[operator]  # a Piece
-        for stage in self.stages:
-            for piece in stage:  # type: ignore[attr-defined]  # a Sequential of Pieces
-                grid = piece.grid(grid)
-            grids.append(grid)
+        for stage, taps in self._tapped():
+            for i, piece in enumerate(stage, 1):
+                grid = piece.grid(grid)  # type: ignore[operator]  # a Piece
+                grids += [grid] * taps.count(i)
         return grids
+
+    def _tapped(self) -> Iterator[tuple[nn.Sequential, tuple[int, ...]]]:
+        """Each stage, and the numbers of its pieces whose features are wanted."""
+        for stage in self.stages:
+            assert isinstance(stage, nn.Sequential)
+            yield stage, self.taps or (len(stage),)
 
     def macs(self, size: Grid) -> int:
         """Multiply-adds for one image of so many pixels, exact."""
@@ -54,8 +64,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
 
-    def forward(self, images: Tensor) -> Tensor:
-        """`b 3 Y X` -> logits: `b classes`, or `b classes Y X`."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """`b 3 Y X` -> logits: `b classes`, or `b classes Y X`; several in training, if there are auxiliary heads."""
         size = Grid(images.shape[2], images.shape[3])
         return self.head(self.backbone(images), size)
 

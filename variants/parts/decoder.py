@@ -1,15 +1,64 @@
-"""Decoders: from the features of all stages, `b y x d` each, to a class for every pixel of the images."""
+"""Decoders: from features, `b y x d` each, to a class for every pixel of the images. What all of them share; Linear.
+
+The features are those of all stages. Of a backbone with one stage they are those after several of its blocks, where a
+decoder names them in `taps`: as shares of the stage's depth. A decoder with auxiliary heads answers as
+`variants.contract.Network` says; its `macs` are those of inference, without them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid
 
+Answer = Tensor | tuple[Tensor, ...]
+
+
+class Norm(nn.BatchNorm2d):
+    """Batch norm. In a batch that holds one value a channel, which deviates from nothing, it takes the running one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class Convolved(nn.Module):
+    """A convolution that keeps the grid, batch norm and ReLU: `b d y x` -> `b out y x`."""
+
+    def __init__(self, dim: int, out: int, side: int) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(dim, out, side, padding=side // 2, bias=False), Norm(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+    def macs(self, grid: Grid) -> int:
+        """Multiply-adds for one image, exact."""
+        return grid.n * self.conv.weight.numel()
+
+
+class Pixels(nn.Module):
+    """The class of each place: one linear layer on `b d y x`, then the size of the images, `b classes Y X`."""
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.to_logits = nn.Linear(dim, classes)
+
+    def forward(self, x: Tensor, size: Grid) -> Tensor:
+        logits = self.to_logits(x.permute(0, 2, 3, 1))  # b y x classes
+        return resized(logits.permute(0, 3, 1, 2), size)
+
+    def macs(self, grid: Grid) -> int:
+        """Multiply-adds for one image, exact."""
+        return grid.n * self.to_logits.weight.numel()
+
 
 class Linear(nn.Module):
-    """Segmentation: every stage projected linearly, brought to the finest grid and added, then one linear layer.
+    """Every stage projected linearly, brought to the finest grid and added, then one linear layer.
 
     With the one stage of an isotropic transformer this is a linear head on each token.
     """
@@ -23,23 +72,30 @@ class Linear(nn.Module):
 
     def forward(self, features: list[Tensor], size: Grid) -> Tensor:
         """-> `b classes Y X`, at the size of the images."""
-        finest = features[0].shape[1:3]
+        finest = grid_of(features[0].permute(0, 3, 1, 2))
         total = None
         for norm, to_width, x in zip(self.norms, self.to_width, features, strict=True):
-            x = enlarged(to_width(norm(x)).permute(0, 3, 1, 2), finest)  # b width y x
+            x = resized(to_width(norm(x)).permute(0, 3, 1, 2), finest)  # b width y x
             total = x if total is None else total + x
         assert total is not None, "a backbone has at least one stage"
         logits = self.to_logits(F.gelu(total).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # b classes y x
-        return enlarged(logits, (size.y, size.x))
+        return resized(logits, size)
 
     def macs(self, grids: list[Grid], size: Grid) -> int:
         stages = sum(g.n * w * self.width for g, w in zip(grids, self.widths, strict=True))
         return stages + grids[0].n * self.width * self.classes
 
 
-def enlarged(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """`b d y x` at another size, bilinear."""
-    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+def macs_of(parts: nn.ModuleList, grids: Sequence[Grid]) -> int:
+    """Multiply-adds of convolutions, each on a grid of its own."""
+    return sum(part.macs(grid) for part, grid in zip(parts, grids, strict=True))  # type: ignore[operator]
 
 
-DECODERS: dict[str, type[nn.Module]] = {"linear": Linear}
+def grid_of(x: Tensor) -> Grid:
+    """The rows and columns of `b d y x`."""
+    return Grid(x.shape[2], x.shape[3])
+
+
+def resized(x: Tensor, grid: Grid) -> Tensor:
+    """`b d y x` on another grid, bilinear."""
+    return x if grid_of(x) == grid else F.interpolate(x, (grid.y, grid.x), mode="bilinear", align_corners=False)
