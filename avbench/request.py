@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from typer import Argument, Option
 
 if TYPE_CHECKING:
-    from suite.axes import Axes, Data, Limits
+    from suite.axes import Axes, Data, Learning, Limits
 
 MINUTES_WITHOUT_GPU = 20.0
 WHAT, NETWORKS, WORK, LEARNING, EFFORT = "What", "Networks", "Workloads", "Learning", "Effort"
@@ -35,7 +35,6 @@ class Request:
     task: str = option("classification,segmentation", "classification, segmentation.", WHAT)
     metric: str = option("params,macs,memory,latency,accuracy", "What to measure; there is also field.", WHAT)
     params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
-    scope: str = option("network", "network, mixer: one layer of the mixer alone, where --res counts tokens.", WHAT)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
     position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)
     decoder: str = option(
@@ -50,10 +49,16 @@ class Request:
     compile: str = option("no", "no, yes: whether torch.compile makes the network, for memory and latency.", WORK)
     cache: str = option("cold", "cold, warm: before each call, for latency on CUDA.", WORK)
     threads: str = option("", "Of the CPU; several such as 1,2 are rows of their own. By default all.", WORK)
-    data: str = option("scenes", "scenes, digits, folder:PATH.", LEARNING)
+    data: str = option("scenes", "scenes, scenes:FAMILY, digits, folder:PATH; each is trained on by itself.", LEARNING)
     train_images: int = option(2000, "Images that a network learns from.", LEARNING)
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
+    train_batch: int = option(16, "Images of a step.", LEARNING)
+    lr: float | None = option(None, "Learning rate; by default 2e-3.", LEARNING)
+    lr_search: bool = option(
+        False, "Choose each network's rate on validation images: 5e-4, 1e-3, 2e-3 or 4e-3.", LEARNING
+    )
     seeds: int = option(1, "Trainings of each network.", LEARNING)
+    keep_weights: bool = option(False, "Leave the trained weights in the run folder.", LEARNING)
     rounds: int = option(3, "Fresh processes that each latency is measured in.", EFFORT)
     minutes: float | None = option(None, "Of the run; by default 20 without a GPU, no end with one.", EFFORT)
     case_seconds: float | None = option(
@@ -90,16 +95,29 @@ class Request:
             backends=_listed(self.backend),
             compiles=tuple(_yes(text, "compile") for text in _listed(self.compile)),
             modes=_listed(self.mode),
-            scopes=_listed(self.scope),
             caches=_listed(self.cache),
             metrics=_listed(self.metric),
-            data=data_of(self.data, tasks),
+            learning=self.learning(tasks),
             classes=self.classes,
-            train_images=self.train_images,
-            train_minutes=self.train_minutes,
-            seeds=self.seeds,
             rounds=self.rounds,
             threads=tuple(_whole(text, "threads") for text in _listed(self.threads)) or (default_threads(),),
+        )
+
+    def learning(self, tasks: tuple[str, ...]) -> Learning:
+        """How networks learn. ValueError says which option cannot be."""
+        from suite.axes import Learning
+        from suite.training.cases import LRS
+
+        if self.lr_search and self.lr is not None:
+            raise ValueError(f"--lr {self.lr:g} leaves nothing to search: leave out --lr or --lr-search")
+        return Learning(
+            data=tuple(data_of(name, tasks) for name in _listed(self.data)),
+            images=self.train_images,
+            minutes=self.train_minutes,
+            batch=self.train_batch,
+            lr=Learning.lr if self.lr is None else self.lr,
+            lrs=LRS if self.lr_search else (),
+            seeds=self.seeds,
         )
 
     def limits(self) -> Limits:

@@ -15,6 +15,7 @@ from avbench.request import Request
 from suite.machine import fingerprint
 from suite.record import read
 from suite.run import STARTS, UNTRIED, Outcome, run
+from suite.training.keep import Keep
 from suite.units import duration
 from suite.worker import Worker
 
@@ -31,7 +32,7 @@ def sweep(request: Request, folder: Path | None) -> int:
     console.print(f"{total(plan)}; writing to {chosen}{' (going on)' if (chosen / STARTS).exists() else ''}")
 
     def worker() -> Worker:
-        return Worker(log=chosen / "worker.log")
+        return Worker(log=chosen / "worker.log", keep=Keep(str(chosen), weights=request.keep_weights))
 
     machine = fingerprint(next((p.case.device for p in plan.tried), "cpu"))
     with Display() as display:

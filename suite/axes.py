@@ -1,11 +1,11 @@
-"""What a run varies (Axes), learns from (Data) and may take (Limits)."""
+"""What a run varies (Axes), how its networks learn (Learning, Data) and what it may take (Limits)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suite.case import CACHES, MODES, SCOPES, TASKS
+from suite.case import CACHES, MODES, TASKS
 from variants.contract import Grid
 
 METRICS = {
@@ -18,7 +18,6 @@ METRICS = {
     "accuracy": "accuracy",
 }
 USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measures unless it is told
-OF_A_MIXER = frozenset({"static", "memory", "latency"})  # quantities that a mixer has alone
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math")
 
@@ -30,6 +29,40 @@ class Data:
     name: str = "scenes"
     classes: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the networks of accuracy cases learn. ValueError on a number that cannot be."""
+
+    data: tuple[Data, ...] = (Data(),)
+    images: int = 2000
+    minutes: float = 1.0  # 0: until all images are seen
+    batch: int = 16
+    lr: float = 2e-3
+    lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least_one({"seeds": self.seeds, "train-batch": self.batch})
+        if not 0 < min(self.lr, *self.lrs, 1.0):
+            raise ValueError("a learning rate must be above 0: give --lr a number such as 2e-3")
+        if self.images < 0 or self.minutes < 0 or not (self.images or self.minutes):
+            raise ValueError("training has no end: give --train-images or --train-minutes a number above 0")
+
+    def of(self, task: str) -> tuple[Data, ...]:
+        """The data sets that have the task; where none has, the first, which says why it has not."""
+        return tuple(data for data in self.data if task in data.classes) or self.data[:1]
+
+    def refusal(self, name: str, task: str) -> str:
+        """Why the data set of this name lacks the task; empty where it does not."""
+        return next((data.refused[task] for data in self.data if data.name == name and task in data.refused), "")
+
+    def classes_of(self, task: str) -> int:
+        """The classes of the first data set that has the task; where none has, of any."""
+        return next((d.classes[task] for d in self.of(task) if task in d.classes), 0) or max(
+            (count for data in self.data for count in data.classes.values()), default=10
+        )
 
 
 @dataclass(frozen=True)
@@ -49,15 +82,9 @@ class Axes:
     compiles: tuple[bool, ...] = (False,)  # whether torch.compile makes the network
     modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
     caches: tuple[str, ...] = ("cold",)  # of latency on CUDA; on the CPU a block's calls find a warm one
-    scopes: tuple[str, ...] = ("network",)  # of counting, memory and latency; of a mixer alone a size is in tokens
     metrics: tuple[str, ...] = USUAL
-    data: Data = Data()
+    learning: Learning = field(default_factory=Learning)
     classes: int | None = None  # of the networks that are counted and timed; None: as many as the data has
-    train_images: int = 2000
-    train_minutes: float = 1.0
-    train_batch: int = 16
-    lr: float = 2e-3
-    seeds: int = 1
     rounds: int = 3
     threads: tuple[int, ...] = (1,)  # of the CPU
 
@@ -65,24 +92,22 @@ class Axes:
         _among("task", self.tasks, TASKS)
         _among("metric", self.metrics, tuple(METRICS))
         _among("mode", self.modes, MODES)
-        _among("scope", self.scopes, SCOPES)
         _among("cache", self.caches, CACHES)
         _among("dtype", self.dtypes, DTYPES)
         _among("backend", self.backends, BACKENDS)
-        if self.scopes == ("mixer",) and not OF_A_MIXER & {*self.quantities}:
-            raise ValueError("a mixer alone has no accuracy and no field: add --scope network, or --metric macs")
-        if "mixer" in self.scopes and "inference" not in self.modes:
-            raise ValueError("a mixer alone is not trained: add --mode inference, or leave out --scope mixer")
         if not self.compiles:
             raise ValueError("--compile is empty: name no, yes or both")
         if not self.resolutions:
             raise ValueError("--res is empty: name at least one resolution, such as 224")
-        numbers = {"seeds": self.seeds, "rounds": self.rounds, "params": self.params}
-        numbers["threads"] = min(self.threads, default=0)
-        numbers |= {"batch": min(self.batches, default=0), "classes": 1 if self.classes is None else self.classes}
-        for name, number in numbers.items():
-            if number < 1:
-                raise ValueError(f"--{name} is {number}: it must be at least 1")
+        _at_least_one(
+            {
+                "rounds": self.rounds,
+                "params": self.params,
+                "threads": min(self.threads, default=0),
+                "batch": min(self.batches, default=0),
+                "classes": 1 if self.classes is None else self.classes,
+            }
+        )
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -99,7 +124,7 @@ class Axes:
 
     def classes_of(self, task: str) -> int:
         """The classes of the networks that are counted and timed for a task."""
-        return self.classes or self.data.classes.get(task) or max(self.data.classes.values(), default=10)
+        return self.classes or self.learning.classes_of(task)
 
 
 @dataclass(frozen=True)
@@ -127,3 +152,9 @@ def _among(flag: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
         raise ValueError(f"--{flag} is empty: name at least one of {', '.join(known)}")
     if unknown := [value for value in values if value not in known]:
         raise ValueError(f"there is no {flag} {', '.join(unknown)}: choose from {', '.join(known)}")
+
+
+def _at_least_one(numbers: dict[str, int]) -> None:
+    for flag, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"--{flag} is {number}: it must be at least 1")

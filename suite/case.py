@@ -43,6 +43,7 @@ class Case:
     fills_memory: bool = False  # whether `batch` was chosen as the largest that should fit
     threads: int = 1
     data: str = ""
+    at_once: int = 0  # images of a training step that pass through the network together; 0: the whole batch
     train_images: int = 0
     train_minutes: float = 0.0
     lr: float = 0.0

@@ -20,16 +20,16 @@ import torch
 from torch import nn
 
 from suite import memory
-from suite.alone import Alone
 from suite.case import Case
 from suite.count import count, parameters
 from suite.disturbance import Frequencies
 from suite.field import fields
-from suite.latency import inputs_of, labels, latency, timed_pass
+from suite.latency import images_of, labels, latency, timed_pass
 from suite.record import Metric, Record
 from suite.simulate import simulate
 from suite.step import DTYPES, NotFiniteError, attention_backend
-from variants.contract import Buildable, Design, Grid
+from suite.training.keep import NOTHING, Keep
+from variants.contract import Design, Grid
 
 if TYPE_CHECKING:
     from suite.compiled import Compilation
@@ -59,31 +59,33 @@ class Bench:
         self.built: Built | None = None
         self.frequencies = Frequencies()
 
-    def measure(self, case: Case, limit_s: float = math.inf) -> Record:
+    def measure(self, case: Case, limit_s: float = math.inf, keep: Keep = NOTHING) -> Record:
         """The record of the case, whatever happens short of the end of this process."""
         start, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         try:
             with current(case.device):
-                record = self._measured(case, limit_s)
+                record = self._measured(case, limit_s, keep)
         except Exception as error:
             self.key = self.built = None
             record = failed(case, error)
         return replace(record, started=started, seconds=time.perf_counter() - start)
 
-    def _measured(self, case: Case, limit_s: float) -> Record:
+    def _measured(self, case: Case, limit_s: float, keep: Keep) -> Record:
         torch.manual_seed(case.seed)
         design = designed(case, self.find)
         notes: dict[str, Any] = {"policy": design.policy}
         if case.params_budget:
             notes["residual"] = residual(design, case)
-        if card := getattr(design, "card", None):
-            notes |= {"stated_time": card.time, "stated_memory": card.memory}
-        source = Alone(design) if case.scope == "mixer" else design
         with attention_backend(case.backend):
-            record = static(case, source) if case.quantity == "static" else self._run(case, source, notes, limit_s)
+            if case.quantity == "static":
+                record = static(case, design)
+            elif case.quantity == "accuracy":
+                record = self._accuracy(case, design, keep)
+            else:
+                record = self._run(case, design, notes, limit_s)
         return replace(record, notes=notes | record.notes)
 
-    def _run(self, case: Case, design: Buildable, notes: dict[str, Any], limit_s: float) -> Record:
+    def _run(self, case: Case, design: Design, notes: dict[str, Any], limit_s: float) -> Record:
         known = self.built
         built = self._build(case, design)
         notes["build_s"] = 0.0 if built is known else built.seconds
@@ -91,18 +93,23 @@ class Bench:
             return footprint(case, design, built.network)
         if case.quantity == "latency":
             return with_compilation(latency(case, built.network, self.frequencies, limit_s), built.compilation)
-        if case.quantity == "field":
-            return reach(case, built.network)
-        return accuracy(case, built.network, notes, self.progress)
+        return reach(case, built.network)
 
-    def _build(self, case: Case, design: Buildable) -> Built:
+    def _accuracy(self, case: Case, design: Design, keep: Keep) -> Record:
+        from suite.training.cell import Cell  # here because Fabric takes a second to import
+
+        self.key = self.built = None  # frees the last network
+        new = partial(design.build, case.task, case.classes, Grid(case.height, case.width))
+        return Cell(case, new, self.progress, keep).record()
+
+    def _build(self, case: Case, design: Design) -> Built:
         mode = case.mode if case.compiled else "inference"  # a network is compiled for one of them
         key = replace(case, quantity="static", mode=mode, round=0, cache="cold", fills_memory=False)
         if self.built is None or self.key != key:
             self.key = self.built = None  # frees the last one first
             self.key, self.built = key, build(case, design)
         built = self.built
-        if case.mode == "train" or case.quantity == "accuracy":
+        if case.mode == "train":
             self.key = self.built = None  # its weights will not be those of the seed
         return built
 
@@ -112,7 +119,7 @@ def current(device: str) -> AbstractContextManager[object]:
     return nullcontext() if device == "cpu" else torch.cuda.device(device)
 
 
-def build(case: Case, design: Buildable) -> Built:
+def build(case: Case, design: Design) -> Built:
     """The network of the case, compiled if it asks for that."""
     start = time.perf_counter()
     torch.manual_seed(case.seed)
@@ -123,7 +130,7 @@ def build(case: Case, design: Buildable) -> Built:
         return Built(network, seconds)
     from suite.compiled import compile_by
 
-    run = partial(timed_pass(case, network), inputs_of(case, network)())
+    run = partial(timed_pass(case, network), images_of(case)())
     return Built(network, seconds, compile_by(network, run, case.device))
 
 
@@ -155,7 +162,7 @@ def residual(design: Design, case: Case) -> float:
     return (total - head) / (case.params_budget or total) - 1
 
 
-def static(case: Case, design: Buildable) -> Record:
+def static(case: Case, design: Design) -> Record:
     """Parameters, multiply-adds (MACs), the floating-point operations in them (two each), and those beside them."""
     counts = count(design, case.task, case.classes, Grid(case.height, case.width))
     metrics = {name: Metric(value, "parameters") for name, value in asdict(counts).items() if name.startswith("params")}
@@ -165,10 +172,10 @@ def static(case: Case, design: Buildable) -> Record:
     return Record(case, "ok", metrics=metrics)
 
 
-def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
+def footprint(case: Case, design: Design, network: nn.Module) -> Record:
     """Peak memory, beside what the simulation says of it; of a compiled network, which nothing simulates, alone."""
     targets = labels(case) if case.mode == "train" else None
-    taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, case.compiled)
+    taken = memory.measure(network, images_of(case)(), targets, case.mode, case.device, case.compiled)
     metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
     notes = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
     if case.compiled:
@@ -182,33 +189,8 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
 
 def reach(case: Case, network: nn.Module) -> Record:
     """What the output at the centre depends on, layer by layer, before any training."""
-    found = fields(network, inputs_of(case, network)())
+    found = fields(network, images_of(case)())
     return Record(case, "ok", metrics=found.metrics(), samples=found.shares, notes={"tokens": str(found.tokens)})
-
-
-def accuracy(case: Case, network: nn.Module, notes: dict[str, Any], progress: Progress) -> Record:
-    """Trains the network on the case's data, then tests it."""
-    from suite.data.source import load
-    from suite.training.loop import learn
-    from suite.training.recipe import Schedule
-
-    source, size = load(case.data, case.task, case.seed), Grid(case.height, case.width)
-    schedule = Schedule(case.train_images, case.train_minutes, case.lr, case.batch, case.seed)
-    outcome = learn(network, source, size, schedule, case.device, case.dtype, progress)
-    notes |= {"losses": outcome.losses, "stopped_by": outcome.stopped_by}
-    if outcome.status != "ok":
-        return Record(case, outcome.status, "the loss or the answers are not finite: lower the rate", notes=notes)
-    metrics = {
-        outcome.metric: Metric(outcome.value, "", outcome.low, outcome.high, outcome.n),
-        "chance": Metric(source.chance, ""),
-        "images_seen": Metric(outcome.images_seen, ""),
-        "lr": Metric(case.lr, ""),
-        "train_seconds": Metric(outcome.seconds, "s"),
-    }
-    metrics |= {name: Metric(value, "") for name, value in outcome.more.items()}
-    if (ceiling := source.ceiling(size)) is not None:
-        metrics["ceiling"] = Metric(ceiling, "")
-    return Record(case, "ok", metrics=metrics, notes=notes)
 
 
 def failed(case: Case, error: Exception) -> Record:

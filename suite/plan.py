@@ -17,15 +17,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from suite.alone import Alone
-from suite.axes import OF_A_MIXER, Axes, Limits
+from suite.axes import Axes, Limits
 from suite.case import Case
-from suite.forms import tells_layers, with_decoders
 from suite.machine import Calibration
 from suite.predict import Prediction, case_seconds, predict
 from suite.simulate import Simulated, simulate
+from suite.training.cases import trainings
 from suite.units import bytes_text, duration
-from variants.contract import Buildable, Design, Grid
+from variants.contract import Design, Grid
 
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need
 FIELD_IMAGES = 3  # of noise, over which an effective field is averaged
@@ -147,6 +146,18 @@ class Workload(NamedTuple):
     backend: str
 
 
+def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design | ValueError]:
+    """By name, the design with each decoder ("" is its own), or the sentence that says why it does not take it."""
+    forms: dict[str, Design | ValueError] = {}
+    for decoder in decoders:
+        try:
+            form = design.with_decoder(decoder) if decoder else design
+            forms[form.decoder_name] = form
+        except ValueError as error:
+            forms[decoder] = error
+    return forms
+
+
 class Planner:
     """Plans one fitted design, each of whose networks is simulated once."""
 
@@ -162,15 +173,9 @@ class Planner:
         """All of them: resolution by resolution, task by task."""
         quantities = {"static": self._static, "memory": self._memory, "latency": self._latency}
         quantities |= {"field": self._field, "accuracy": self._accuracy}
-        axes = self.axes
-        for size, scope, task, quantity in product(axes.resolutions, axes.scopes, axes.tasks, axes.quantities):
-            if scope == "network":
-                for case in quantities[quantity](size, task):
-                    yield from map(self.planned, self._decoded(case))
-            elif task == axes.tasks[0] and quantity in OF_A_MIXER:
-                for case in quantities[quantity](size, "classification"):
-                    if case.mode == "inference":
-                        yield self.planned(replace(case, scope="mixer", classes=1))
+        for size, task, quantity in product(self.axes.resolutions, self.axes.tasks, self.axes.quantities):
+            for case in quantities[quantity](size, task):
+                yield from map(self.planned, self._decoded(case))
 
     def _decoded(self, case: Case) -> Iterator[Case]:
         """The case as it is; for segmentation, one for each decoder."""
@@ -180,30 +185,32 @@ class Planner:
         for decoder, form in self.decoders.items():
             yield replace(case, decoder=decoder, recipe="" if isinstance(form, ValueError) else str(form))
 
-    def _form(self, case: Case) -> Buildable | ValueError:
-        """The design with the case's decoder, or why it does not take it; or its mixer."""
-        if case.scope == "mixer":
-            return Alone(self.design)
+    def _form(self, case: Case) -> Design | ValueError:
+        """The design with the case's decoder, or why it does not take it."""
         return self.decoders[case.decoder] if case.task == "segmentation" else self.design
 
     def planned(self, case: Case) -> Planned:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
-        if case.quantity == "accuracy" and case.task in self.axes.data.refused:
-            return Planned(case, "not_applicable", self.axes.data.refused[case.task])
+        if case.quantity == "accuracy" and (refusal := self.axes.learning.refusal(case.data, case.task)):
+            return Planned(case, "not_applicable", refusal)
         if isinstance(form := self._form(case), ValueError):
             return Planned(case, "not_applicable", str(form))
         if case.quantity == "field" and not tells_layers(form, case):
             return Planned(case, "not_applicable", f"{case.design} does not tell its layers: leave out --metric field")
         calibration = self.calibrations[case.device, case.dtype, case.threads]
+        free = self.limits.memory_bytes or int(SPARE * calibration.available_bytes)
         try:
             cost = predict(case, self._simulated, calibration)
+            while case.quantity == "accuracy" and cost.needed_bytes > free and case.at_once != 1 < case.batch:
+                case = replace(case, at_once=(case.at_once or case.batch) // 2)
+                cost = predict(case, self._simulated, calibration)
         except ValueError as error:
             return Planned(case, "not_applicable", str(error))
         except Exception as error:  # a design that breaks here breaks in its worker too, and there it becomes a row
             reason = f"not predicted ({type(error).__name__}: {error})"
             return Planned(case, reason=reason, seconds=self.limits.case_seconds)
         seconds = case_seconds(case, cost, self.limits.case_seconds)
-        status, reason = self._verdict(case, cost, seconds, calibration.available_bytes)
+        status, reason = self._verdict(case, cost, seconds, free)
         return Planned(case, status, reason, cost.macs, cost.peak_bytes, cost.pass_seconds, seconds)
 
     def _verdict(self, case: Case, cost: Prediction, seconds: float, free: int) -> tuple[str, str]:
@@ -212,12 +219,11 @@ class Planner:
             return "ok", ""
         training = case.quantity == "accuracy"
         limit = self.limits.training_seconds if training else self.limits.case_seconds
-        available = self.limits.memory_bytes or int(SPARE * free)
         flag = "--minutes" if training else "--case-seconds"
         reasons = []
-        if large := cost.needed_bytes > available:
+        if large := cost.needed_bytes > free:
             needed = bytes_text(cost.needed_bytes)
-            reasons.append(f"needs about {needed} of memory, {bytes_text(available)} are available")
+            reasons.append(f"needs about {needed} of memory, {bytes_text(free)} are available")
         if seconds > limit:
             reasons.append(f"needs about {duration(seconds)}, the limit is {duration(limit)} ({flag})")
         status = "too_large" if large else "too_slow" if reasons else "ok"
@@ -227,7 +233,7 @@ class Planner:
         """The simulation of the case's network, taken once. Raises whatever it raised."""
         size, form = Grid(case.height, case.width), self._form(case)
         work = Workload(case.task, case.classes, size, case.mode, case.dtype, case.backend)
-        key = f"{case.scope} {case.decoder}", work
+        key = case.decoder, work
         if key not in self.seen:
             try:
                 self.seen[key] = self.simulate(form, **work._asdict())
@@ -267,19 +273,7 @@ class Planner:
             yield replace(self._case("field", size, task), device=device, dtype=dtype, batch=FIELD_IMAGES)
 
     def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
-        axes = self.axes
-        case = replace(
-            self._case("accuracy", size, task),
-            classes=axes.data.classes.get(task, axes.classes_of(task)),
-            mode="train",
-            batch=axes.train_batch,
-            data=axes.data.name,
-            train_images=axes.train_images,
-            train_minutes=axes.train_minutes,
-            lr=axes.lr,
-        )
-        for device, dtype, seed in product(axes.devices, axes.dtypes, range(axes.seeds)):
-            yield replace(case, device=device, dtype=dtype, seed=seed, threads=max(axes.threads_of(device)))
+        return trainings(self._case("accuracy", size, task), self.axes)
 
     def _case(self, quantity: str, size: Grid, task: str) -> Case:
         design, axes = self.design, self.axes
@@ -298,3 +292,9 @@ class Planner:
             params_budget=axes.params,
             threads=axes.threads[0],
         )
+
+
+def tells_layers(design: Design, case: Case) -> bool:
+    """Whether the case's network says which of its blocks are layers; it is built without memory."""
+    with torch.device("meta"):
+        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), "layers")

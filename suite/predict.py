@@ -46,12 +46,13 @@ def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Cal
     forward = simulated(replace(case, mode="inference", batch=1))
     mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
     work = forward if case.quantity == "static" else simulated(replace(case, mode=mode, batch=1))
-    work = batched(work, case.batch)
+    at_once = case.at_once or case.batch
+    part = batched(work, at_once)
     return Prediction(
         macs=forward.macs,
-        peak_bytes=work.peak_bytes,
-        needed_bytes=work.peak_bytes + work.resting_bytes,
-        pass_seconds=pass_seconds(work, calibration),
+        peak_bytes=part.peak_bytes,
+        needed_bytes=part.peak_bytes + part.resting_bytes,
+        pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
     )
 
@@ -85,8 +86,14 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
         return BUILD_SECONDS + max(LATENCY_SECONDS, long)
     if case.quantity == "field":
         return BUILD_SECONDS + FIELD_PASSES * cost.forward_seconds
+    trainings = 1 if case.seed else 1 + len(case.lrs)  # the first seed searches for all
+    return BUILD_SECONDS + trainings * training_seconds(case, cost)
+
+
+def training_seconds(case: Case, cost: Prediction) -> float:
+    """The time of one training and its test."""
     render = RENDER_SECONDS * case.height * case.width
     learning = case.train_images * (cost.pass_seconds / case.batch + render)
     if case.train_minutes:
         learning = min(learning or inf, 60 * case.train_minutes)
-    return BUILD_SECONDS + learning + Schedule.test_images * (cost.forward_seconds + render)
+    return learning + Schedule.test_images * (cost.forward_seconds + render)

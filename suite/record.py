@@ -24,6 +24,7 @@ STATUSES = (
     "crash",  # the worker died
     "timeout",  # the case's time limit passed
     "nan",  # a result or a loss that is not finite
+    "diverged",  # a training whose loss ended far above that of a blind guess
     "error",  # an exception
     "not_applicable",  # the design does not take this layout, position or task
     "too_large",  # predicted to exceed the memory: not tried

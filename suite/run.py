@@ -26,11 +26,12 @@ from suite.machine import available_bytes
 from suite.pace import Pace, first
 from suite.plan import SPARE, Plan, Planned
 from suite.record import TRY_AGAIN, Journal, Record, latest, read
+from suite.training.keep import Keep
 
 ACCURACY_SHARE = 0.5  # the least part of what is left after the first round that accuracy gets before later rounds
 GRACE = 30.0  # seconds that the last case may go on when the run's minutes are over
 UNTRIED = TRY_AGAIN | {"too_large", "too_slow", "not_applicable"}  # a case that was never measured
-FAILED = frozenset({"oom", "crash", "timeout", "nan", "error"})
+FAILED = frozenset({"oom", "crash", "timeout", "nan", "diverged", "error"})
 STARTS = "starts.jsonl"
 
 
@@ -123,6 +124,7 @@ class Sweep:
     ) -> None:
         self.plan, self.journal, self.limits, self.worker = plan, journal, limits, worker
         self.tell, self.machine, self.clock = tell, machine, clock
+        self.trainings = Keep(str(journal.path.parent))
         self.began, self.pace, self.outcome = clock(), Pace(), Outcome()
         self.deadline = self.began + limits.minutes * 60 if limits.minutes else math.inf
         self.held = {r.id: r for r in latest(journal.records) if r.status not in UNTRIED}
@@ -201,7 +203,8 @@ class Sweep:
         record = worker.measure(case, allowed, self._memory(case), lambda fraction: self._tell(planned, fraction))
         if record.status == "timeout" and allowed < limit:
             return  # the run's minutes were over, not the case's: not reached
-        self.pace.learn(planned, self.clock() - began)
+        if not record.notes.get("resumed_at"):  # else an earlier start has done a part of it
+            self.pace.learn(planned, self.clock() - began)
         self.outcome.measured += 1
         self.outcome.measuring_seconds += record.seconds
         self._keep(planned, record)
@@ -220,6 +223,7 @@ class Sweep:
         machine = record.machine or self.machine
         self._append(replace(record, notes=predicted | record.notes, machine=machine))
         self.held[planned.case.id] = record
+        self.trainings.discard(planned.case.id)
         self._tell(planned, 1.0, record)
 
     def _append(self, record: Record) -> None:
@@ -246,6 +250,7 @@ class Sweep:
     def _tell(self, planned: Planned, fraction: float, record: Record | None = None) -> None:
         done = self.outcome.kept + self.outcome.measured
         missing = sum(self.pace.seconds(p) for p in self.plan.tried if p.case.id not in self.held)
+        missing -= fraction * self.pace.seconds(planned) if record is None else 0.0
         left = max(0.0, min(missing, self.deadline - self.clock()))
         self.tell(Event(planned, fraction, record, done, len(self.plan.tried), left))
 

@@ -27,6 +27,7 @@ from typing import Any
 from suite.case import Case
 from suite.process import give_back, status_bytes
 from suite.record import Record
+from suite.training.keep import NOTHING, Keep
 
 START_S = 180.0  # to import torch, on a busy machine
 CLOSE_S = 3.0
@@ -40,9 +41,15 @@ Progress = Callable[[float], None]
 class Worker:
     """Measures cases in a process of its own, which starts when it is needed and again after its death."""
 
-    def __init__(self, find: str = "avbench.find:find", threads: int = 1, log: Path = Path("worker.log")) -> None:
+    def __init__(
+        self,
+        find: str = "avbench.find:find",
+        threads: int = 1,
+        log: Path = Path("worker.log"),
+        keep: Keep = NOTHING,
+    ) -> None:
         """`find` is `module:function`, a name -> its Design. `threads` are pinned before torch is imported."""
-        self.find, self.threads, self.log = find, threads, log
+        self.find, self.threads, self.log, self.keep = find, threads, log, keep
         self.process: subprocess.Popen[bytes] | None = None
         self.requests = self.replies = -1  # ends of the two pipes
         self.unread = b""
@@ -73,7 +80,7 @@ class Worker:
         if self.process is None or case.threads != self.threads or self.process.poll() is not None:
             self.kill()
             self._start(case.threads)
-        request = {"case": asdict(case), "limit_s": limit_s, "memory_bytes": memory_bytes}
+        request = {"case": asdict(case), "limit_s": limit_s, "memory_bytes": memory_bytes, "keep": asdict(self.keep)}
         os.write(self.requests, json.dumps(request).encode() + b"\n")
         for reply in self._replies(time.monotonic() + limit_s):
             if "record" in reply:
@@ -192,7 +199,7 @@ def serve(find: str, requests: int, replies: int) -> None:
     while True:
         request = inbox.get()
         limit_memory(request["case"]["device"], request["memory_bytes"])
-        record = bench.measure(Case.from_dict(request["case"]), request["limit_s"])
+        record = bench.measure(Case.from_dict(request["case"]), request["limit_s"], Keep(**request["keep"]))
         send(replies, {"record": line_of(record)})
 
 

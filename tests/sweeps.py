@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from suite.axes import Axes, Data
+from suite.axes import Axes, Data, Learning
 from suite.case import Case
 from suite.machine import Calibration
 from suite.record import Metric, Record
@@ -20,7 +20,7 @@ DATA = Data("scenes", {"classification": 4, "segmentation": 2})
 def axes(*sides: int, tasks: tuple[str, ...] = ("classification",), metrics: str = "params,memory,latency") -> Axes:
     """Square sizes, one task, no accuracy unless asked for."""
     sizes = tuple(Grid(side, side) for side in sides)
-    return Axes(resolutions=sizes, tasks=tasks, metrics=tuple(metrics.split(",")), data=DATA)
+    return Axes(resolutions=sizes, tasks=tasks, metrics=tuple(metrics.split(",")), learning=Learning((DATA,)))
 
 
 def pretend(design: Design, task: str, classes: int, size: Grid, mode: str, dtype: str, backend: str) -> Simulated:

@@ -50,9 +50,22 @@ def test_options_become_axes() -> None:
     assert (found.compiles, found.caches, found.threads) == ((False, True), ("warm",), (1, 2))
 
 
+def test_options_of_learning() -> None:
+    asked = Request(device="cpu", data="digits,scenes:grating", task="classification", train_batch=8, seeds=3)
+    learning = asked.axes().learning
+    assert [(data.name, dict(data.classes)) for data in learning.data] == [
+        ("digits", {"classification": 10}), ("scenes:grating", {"classification": 4}),
+    ]  # fmt: skip
+    assert (learning.batch, learning.seeds, learning.lr, learning.lrs) == (8, 3, 2e-3, ())
+    assert replace(asked, lr=0.1).axes().learning.lr == 0.1
+    assert replace(asked, lr_search=True).axes().learning.lrs == (5e-4, 1e-3, 2e-3, 4e-3)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        (Request(lr=1e-3, lr_search=True), "--lr 0.001 leaves nothing to search"),
+        (Request(lr=-1.0), "a learning rate must be above 0"),
         (Request(compile="maybe"), "--compile maybe is neither: write no, yes or no,yes"),
         (Request(compile=","), "--compile is empty"),
         (Request(cache="tepid"), "there is no cache tepid"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from dataclasses import dataclass, replace
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,61 +177,6 @@ def test_the_plain_form_of_attention_takes_more_memory() -> None:
     large = {"quantity": "memory", "height": 128, "width": 128}
     fused, plain = measured(**large), measured(**large, backend="math")
     assert plain.metrics["peak_bytes"].value > 2 * fused.metrics["peak_bytes"].value
-
-
-@pytest.fixture
-def training(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """In place of data and training, stubs that note what they are asked."""
-    outcome = SimpleNamespace(
-        status="ok", metric="top1", value=0.5, low=0.4, high=0.6, n=200, images_seen=640, seconds=1.0,
-        stopped_by="images", losses=[(64, 2.3)], more={},
-    )  # fmt: skip
-    asked = SimpleNamespace(outcome=outcome, schedule=None, source=None)
-
-    def load(name: str, task: str, seed: int) -> SimpleNamespace:
-        asked.source = (name, task, seed)
-        return SimpleNamespace(chance=0.1, ceiling=lambda size: 0.9 if size == Grid(32, 48) else None)
-
-    def learn(network: nn.Module, source: Any, size: Grid, schedule: Any, device: str, dtype: str, tell: Any) -> Any:
-        asked.schedule = schedule
-        tell(0.5)
-        return asked.outcome
-
-    for name, contents in {
-        "suite.data.source": {"load": load},
-        "suite.training.loop": {"learn": learn},
-        "suite.training.recipe": {"Schedule": lambda *values: values},
-    }.items():
-        module = ModuleType(name)
-        vars(module).update(contents)
-        monkeypatch.setitem(sys.modules, name, module)
-    return asked
-
-
-def test_accuracy_with_chance_and_ceiling(training: SimpleNamespace) -> None:
-    told: list[float] = []
-    case = replace(CASE, quantity="accuracy", data="digits", train_images=640, lr=1e-3, batch=64, seed=3)
-    record = Bench(find, told.append).measure(case)
-    assert record.status == "ok"
-    top1 = record.metrics["top1"]
-    assert (top1.value, top1.low, top1.high, top1.n) == (0.5, 0.4, 0.6, 200)
-    assert (record.metrics["chance"].value, record.metrics["ceiling"].value) == (0.1, 0.9)
-    assert (record.metrics["images_seen"].value, record.metrics["lr"].value) == (640, 1e-3)
-    assert record.notes["losses"] == [(64, 2.3)]
-    assert training.source == ("digits", "classification", 3)
-    assert training.schedule == (640, 0.0, 1e-3, 64, 3)
-    assert told == [0.5]
-
-
-def test_a_training_that_diverges_is_a_status(training: SimpleNamespace) -> None:
-    training.outcome.status, training.outcome.value = "nan", math.nan
-    record = measured(quantity="accuracy", data="digits", train_images=64)
-    assert (record.status, record.metrics) == ("nan", {})
-    assert record.notes["losses"] == [(64, 2.3)]
-
-
-def test_a_ceiling_that_nobody_knows_is_left_out(training: SimpleNamespace) -> None:
-    assert "ceiling" not in measured(quantity="accuracy", data="digits", train_images=64, height=64).metrics
 
 
 def test_inputs_are_not_zeros() -> None:

@@ -8,9 +8,9 @@ import fakes
 import pytest
 from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 
-from suite.axes import Axes, Data, Limits
+from suite.axes import Axes, Data, Learning, Limits
 from suite.plan import Plan, plan
-from suite.predict import IN_A_NETWORK
+from suite.predict import BUILD_SECONDS, IN_A_NETWORK
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
 
@@ -109,7 +109,7 @@ def test_nothing_that_applies_is_an_error() -> None:
 def test_a_task_without_data_is_a_row_with_its_sentence() -> None:
     lacking = Data("digits", {"classification": 10}, {"segmentation": "digits have no masks"})
     tasks = ("classification", "segmentation")
-    cases = made(replace(axes(32, tasks=tasks, metrics="accuracy,memory"), data=lacking)).cases
+    cases = made(replace(axes(32, tasks=tasks, metrics="accuracy,memory"), learning=Learning((lacking,)))).cases
     (row,) = [p for p in cases if p.case.quantity == "accuracy" and p.case.task == "segmentation"]
     assert (row.status, row.reason) == ("not_applicable", "digits have no masks")
     assert {p.case.classes for p in cases} == {10}
@@ -149,14 +149,61 @@ def test_the_real_simulation_serves_the_plan() -> None:
         ("tasks", (), "--task is empty"),
         ("resolutions", (), "--res is empty"),
         ("rounds", 0, "--rounds is 0"),
-        ("seeds", 0, "--seeds is 0"),
         ("batches", (0,), "--batch is 0"),
         ("classes", 0, "--classes is 0"),
     ],
 )
 def test_an_axis_that_cannot_be_is_refused(field: str, value: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        replace(Axes(data=DATA), **{field: value})
+        replace(Axes(learning=Learning((DATA,))), **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("seeds", 0, "--seeds is 0"),
+        ("batch", 0, "--train-batch is 0"),
+        ("lr", 0.0, "a learning rate must be above 0"),
+        ("lrs", (1e-3, -1.0), "a learning rate must be above 0"),
+        ("images", -1, "training has no end: give --train-images or --train-minutes"),
+    ],
+)
+def test_learning_that_cannot_be_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(Learning(), **{field: value})  # type: ignore[arg-type]  # whatever it is
+
+
+def test_each_data_set_of_a_task_is_learnt_by_itself() -> None:
+    digits = Data("digits", {"classification": 10}, {"segmentation": "digits have no masks"})
+    cue = Data("scenes:cue", {"segmentation": 3}, {"classification": "cue is for segmentation"})
+    tasks = ("classification", "segmentation")
+    asked = replace(axes(32, tasks=tasks, metrics="accuracy"), learning=Learning((DATA, digits, cue), seeds=2))
+    found = [(p.case.task, p.case.data, p.case.classes, p.case.seed, p.status) for p in made(asked).cases]
+    assert found == [
+        (task, data, classes, seed, "ok")
+        for task, data, classes in (
+            ("classification", "scenes", 4), ("classification", "digits", 10),
+            ("segmentation", "scenes", 2), ("segmentation", "scenes:cue", 3),
+        )
+        for seed in (0, 1)
+    ]  # fmt: skip
+
+
+def test_the_first_seed_pays_for_the_search() -> None:
+    learning = Learning((DATA,), lrs=(1e-3, 2e-3, 4e-3), seeds=2)
+    first, second = made(replace(axes(32, metrics="accuracy"), learning=learning)).cases
+    assert (first.case.lr, first.case.lrs) == (0.0, (1e-3, 2e-3, 4e-3))
+    assert first.seconds - BUILD_SECONDS == pytest.approx(4 * (second.seconds - BUILD_SECONDS))
+
+
+def test_a_training_that_does_not_fit_takes_its_batch_in_parts() -> None:
+    asked = replace(axes(512, metrics="accuracy"), learning=Learning((DATA,), batch=16))
+    needed = 300 * 512**2  # bytes of one image
+    roomy, tight, tighter = (made(asked, Limits(1e6, n * needed + 1000)).cases[0] for n in (16, 15, 1))
+    assert [p.case.at_once for p in (roomy, tight, tighter)] == [0, 8, 1]
+    assert tight.peak_bytes == 8 * needed
+    assert tight.pass_seconds == pytest.approx(roomy.pass_seconds, rel=1e-3)
+    assert made(asked, Limits(1e6, needed // 2)).cases[0].status == "too_large"
 
 
 @pytest.mark.parametrize("bad", [{"case_seconds": 0}, {"minutes": -1}, {"minutes": float("nan")}])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fakes
 import pytest
-from sweeps import CALIBRATIONS, FakeWorker, axes, pretend
+from sweeps import CALIBRATIONS, DATA, FakeWorker, axes, pretend
 
-from suite.axes import Limits
+from suite.axes import Learning, Limits
 from suite.case import Case
 from suite.plan import Plan, plan
 from suite.record import Journal, Record, latest, read
@@ -19,7 +20,7 @@ from suite.run import GRACE, STARTS, Event, Outcome, run
 ALL = "params,memory,latency,accuracy"
 
 
-def planned(*sides: int, metrics: str = "params,memory,latency", limits: Limits | None = None, **more: int) -> Plan:
+def planned(*sides: int, metrics: str = "params,memory,latency", limits: Limits | None = None, **more: Any) -> Plan:
     designs = [fakes.find("tiny"), fakes.find("convnet")]
     return plan(designs, replace(axes(*sides, metrics=metrics), **more), CALIBRATIONS, limits or Limits(), pretend)
 
@@ -73,7 +74,8 @@ def test_what_the_minutes_do_not_allow_is_not_reached_and_measured_next_time(tmp
 
 def test_accuracy_leaves_the_later_rounds_their_time(tmp_path: Path) -> None:
     worker = FakeWorker(takes=lambda case: 50.0 if case.quantity == "accuracy" else 10.0)
-    made = planned(32, metrics=ALL, seeds=5, train_images=40_000, train_minutes=0)  # predicted to take 46 s each
+    learning = Learning((DATA,), images=40_000, minutes=0, seeds=5)  # predicted to take 46 s each
+    made = planned(32, metrics=ALL, learning=learning)
     ran(made, tmp_path, worker, Limits(minutes=5))
     kinds = [c.quantity for c in worker.seen]
     assert kinds.count("latency") == 6

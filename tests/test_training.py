@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import isnan
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
-from sklearn.metrics import jaccard_score
 from torch import Tensor, nn
 
 from suite.data.source import IGNORE, Source, load
-from suite.training import score
-from suite.training.loop import examined, learn, seeded, wrongness
-from suite.training.recipe import Schedule, optimiser, order, shifted
+from suite.record import Metric
+from suite.training.exam import Exam, examine, scores, speed
+from suite.training.feed import Feed, Images, order, shifted
+from suite.training.loop import Training, prepared, seeded, train, wrongness
+from suite.training.recipe import Schedule, optimiser
 from variants.contract import Grid
 
-SIZE = Grid(16, 16)
+SIZE, CPU = Grid(16, 16), torch.device("cpu")
 
 
 class Tiny(nn.Module):
@@ -70,6 +71,14 @@ class Squares:
         return bright.contiguous() * 2 - 1, target
 
 
+class Doubled(Squares):
+    """The same in float64."""
+
+    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
+        images, targets = super().batch(split, indices, size, device)
+        return images.double(), targets
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Source:
     """scikit-learn's digits as a folder of PNG files."""
@@ -81,29 +90,42 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return load(f"folder:{root}", "classification")
 
 
+def learn(network: nn.Module, source: Images, schedule: Schedule, **options: Any) -> Training:
+    """A training on one CPU in float32."""
+    return train(prepared("cpu", "float32"), network, source, SIZE, schedule, **options)[1]
+
+
+def exam(network: nn.Module, source: Images, images: int = 400, batch: int = 16) -> Exam:
+    """The answers to the test images."""
+    found = examine(network, source, "test", SIZE, images, batch, CPU)
+    assert found is not None
+    return found
+
+
 def test_a_network_learns_digits_from_a_folder_of_png_files(digits: Source) -> None:
     network = seeded(0, lambda: Tiny(10))
-    outcome = learn(network, digits, SIZE, Schedule(images=14000, lr=4e-3, batch=64))
-    assert (outcome.status, outcome.metric, outcome.stopped_by) == ("ok", "top1", "images")
-    assert outcome.n == digits.count("test") == 359
-    assert outcome.images_seen == 14000
-    assert outcome.value >= 0.95
-    assert outcome.low < outcome.value < outcome.high
-    assert outcome.losses[0][1] > 1 > 0.2 > outcome.losses[-1][1]
+    training = learn(network, digits, Schedule(images=14000, lr=4e-3, batch=64))
+    assert (training.status, training.stopped_by, training.images) == ("ok", "images", 14000)
+    assert training.losses[0][1] > 1 > 0.2 > training.losses[-1][1]
+    found = scores("classification", exam(network, digits).counts)
+    assert found["top1"].n == digits.count("test") == 359
+    assert found["top1"].value >= 0.95
+    assert (found["top1"].low or 1) < found["top1"].value < (found["top1"].high or 0)
 
 
 def test_segmentation_learns_and_scores_the_foreground_too() -> None:
-    source = Squares()
-    outcome = learn(seeded(0, lambda: Tiny(2, 8, dense=True)), source, SIZE, Schedule(images=800, lr=1e-2, batch=8))
-    assert (outcome.status, outcome.metric, outcome.n) == ("ok", "miou", 7)
-    assert 0.9 < outcome.low <= outcome.value <= outcome.high <= 1
-    assert outcome.more["foreground"] > 0.9
+    network = seeded(0, lambda: Tiny(2, 8, dense=True))
+    learn(network, Squares(), Schedule(images=800, lr=1e-2, batch=8))
+    found = scores("segmentation", exam(network, Squares()).counts)
+    assert found["miou"].n == 7
+    assert 0.9 < (found["miou"].low or 0) <= found["miou"].value <= (found["miou"].high or 0) <= 1
+    assert found["foreground"].value > 0.9
 
 
 def test_the_same_seed_gives_the_same_training_and_another_seed_another() -> None:
     def losses(seed: int) -> list[tuple[int, float]]:
         network = seeded(seed, lambda: Tiny(2, 8, dense=True))
-        return learn(network, Squares(), SIZE, Schedule(images=200, batch=10, seed=seed)).losses
+        return learn(network, Squares(), Schedule(images=200, batch=10, seed=seed)).losses
 
     torch.manual_seed(123)
     first = losses(0)
@@ -116,7 +138,7 @@ def test_the_same_seed_gives_the_same_training_and_another_seed_another() -> Non
 def test_every_design_sees_the_same_images_in_the_same_order() -> None:
     sources = Squares(), Squares()
     for source, channels in zip(sources, (4, 8), strict=True):
-        learn(Tiny(2, channels, dense=True), source, SIZE, Schedule(images=90, batch=8, seed=3))
+        learn(Tiny(2, channels, dense=True), source, Schedule(images=90, batch=8, seed=3))
     assert sources[0].asked == sources[1].asked
     assert len(sources[0].asked) == 90
     assert sorted(sources[0].asked[:40]) == sorted(sources[0].asked[40:80]) == list(range(40))
@@ -128,13 +150,47 @@ def test_order() -> None:
     assert list(islice(order(9, 1), 18)) == list(islice(order(9, 1), 18)) != list(islice(order(9, 2), 18))
 
 
+def test_processes_share_each_batch_and_its_shifts() -> None:
+    schedule = Schedule(images=44, batch=8)
+    whole, *shares = (Feed(Squares(), SIZE, schedule, CPU, i, n) for i, n in ((0, 1), (0, 2), (1, 2)))
+    for _ in range(6):
+        images, targets = whole.batch()
+        for i, share in enumerate(shares):
+            part, wanted = share.batch()
+            assert torch.equal(part, images[i::2]) and torch.equal(wanted, targets[i::2])
+    assert [feed.images for feed in (whole, *shares)] == [44, 44, 44]
+
+
+def test_a_batch_in_parts_is_the_batch() -> None:
+    def learnt(at_once: int, images: int = 48) -> Tensor:
+        network = seeded(0, lambda: Tiny(2, 8, dense=True)).double()
+        learn(network, Doubled(), Schedule(images=images, batch=8, at_once=at_once))
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    torch.testing.assert_close(learnt(3), learnt(0), rtol=1e-12, atol=1e-12)
+    assert (learnt(0) - learnt(0, 40)).abs().max() > 1e-6
+
+
+def test_bfloat16_trains_with_weights_in_float32() -> None:
+    network = seeded(0, lambda: Tiny(2, 8, dense=True))
+    seen: list[torch.dtype] = []
+    network.body[0].register_forward_hook(lambda module, args, out: seen.append(out.dtype))
+    model, training = train(
+        prepared("cpu", "bfloat16"), network, Squares(), SIZE, Schedule(images=800, lr=1e-2, batch=8)
+    )
+    assert training.status == "ok" and set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    found = examine(model, Squares(), "test", SIZE, 400, 8, CPU)
+    assert found is not None and scores("segmentation", found.counts)["miou"].value > 0.9
+
+
 def test_minutes_end_the_training_and_the_cosine_with_it() -> None:
     heard: list[float] = []
     schedule = Schedule(images=10**9, minutes=0.5 / 60, batch=8)
-    outcome = learn(Tiny(2, 8, dense=True), Squares(), SIZE, schedule, progress=heard.append)
-    assert outcome.status == "ok" and outcome.stopped_by == "minutes"
-    assert 0 < outcome.images_seen < 10**6 and outcome.images_seen % 8 == 0
-    assert heard == sorted(heard) and heard[-1] == 1.0 and len(heard) == outcome.images_seen / 8
+    training = learn(Tiny(2, 8, dense=True), Squares(), schedule, progress=heard.append)
+    assert training.status == "ok" and training.stopped_by == "minutes"
+    assert 0 < training.images < 10**6 and training.images % 8 == 0
+    assert heard == sorted(heard) and heard[-1] == 1.0 and heard[0] < 1.0
 
 
 def test_progress_and_rate() -> None:
@@ -146,17 +202,24 @@ def test_progress_and_rate() -> None:
     assert Schedule(images=0, minutes=2).progress(10**9, 60) == 0.5
 
 
-@pytest.mark.parametrize("poison", ["loss", "weights"])
-def test_what_is_not_finite_is_a_status(poison: str) -> None:
+def test_a_loss_that_is_not_finite_is_a_status_one_look_later() -> None:
     network = Tiny(2, 4, dense=True)
-    if poison == "loss":
-        network.head.bias.data.fill_(float("nan"))
-    images, lr = (400, 1e-3) if poison == "loss" else (8, 1e30)
-    outcome = learn(network, Squares(), SIZE, Schedule(images=images, lr=lr, batch=8, warmup=0))
-    assert outcome.status == "nan" and outcome.n == 0
-    assert isnan(outcome.value) and isnan(outcome.low) and isnan(outcome.high)
-    assert outcome.images_seen == (128 if poison == "loss" else 8)  # one look at the losses later
-    assert all(not isnan(loss) for _, loss in outcome.losses)
+    network.head.bias.data.fill_(float("nan"))
+    training = learn(network, Squares(), Schedule(images=400, batch=8))
+    assert (training.status, training.stopped_by, training.images) == ("nan", "nan", 128)
+
+
+def test_answers_that_are_not_finite_are_no_exam() -> None:
+    network = Tiny(2, 4, dense=True)
+    network.head.bias.data.fill_(float("inf"))
+    assert examine(network, Squares(), "test", SIZE, 400, 8, CPU) is None
+
+
+def test_a_training_that_ends_far_above_a_guess_has_diverged() -> None:
+    network = seeded(0, lambda: Tiny(2, 4, dense=True))
+    network.head.bias.data.copy_(torch.tensor([20.0, 0.0]))  # sure of the wrong class
+    training = learn(network, Squares(), Schedule(images=16, lr=1e-6, batch=8))
+    assert (training.status, training.images) == ("diverged", 16)
 
 
 def test_vectors_and_tables_of_positions_do_not_decay() -> None:
@@ -178,13 +241,13 @@ def test_vectors_and_tables_of_positions_do_not_decay() -> None:
 
 def test_shifts_move_image_and_mask_together() -> None:
     images, targets = Squares().batch("train", range(6), SIZE)
-    chance = torch.Generator().manual_seed(0)
-    moved, masks = shifted(images, targets, 0.125, chance, IGNORE)
+    steps = torch.randint(0, 5, (6, 2), generator=torch.Generator().manual_seed(0))
+    moved, masks = shifted(images, targets, steps, 2)
     assert moved.shape == images.shape and not torch.equal(moved, images)
     inner = masks[:, 2:-2, 2:-2]
     seen = inner != IGNORE
     assert torch.equal((moved[:, 0, 2:-2, 2:-2] > 0)[seen].long(), inner[seen])
-    same, labels = shifted(images, torch.arange(6), 0.0, chance, IGNORE)
+    same, labels = shifted(images, torch.arange(6), steps, 0)
     assert same is images and labels.tolist() == list(range(6))
 
 
@@ -192,53 +255,21 @@ def test_the_loss_leaves_out_what_is_ignored() -> None:
     logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     targets = torch.zeros(2, 4, 4, dtype=torch.int64)
     targets[1] = IGNORE
-    torch.testing.assert_close(wrongness(logits, targets), nn.functional.cross_entropy(logits[:1], targets[:1]))
+    torch.testing.assert_close(wrongness(logits, targets) / 16, nn.functional.cross_entropy(logits[:1], targets[:1]))
     assert wrongness(logits, torch.full_like(targets, IGNORE)) == 0
-
-
-def test_miou_is_that_of_one_confusion_matrix() -> None:
-    chance = torch.Generator().manual_seed(0)
-    targets = torch.randint(0, 4, (20, 9, 9), generator=chance)  # class 4 never occurs
-    answers = torch.where(torch.rand(20, 9, 9, generator=chance) < 0.6, targets, 3)
-    targets[torch.rand(20, 9, 9, generator=chance) < 0.2] = IGNORE
-    counts = score.counts(answers, targets, 5)
-    seen = targets != IGNORE
-    found = score.miou(counts)
-    assert found.value == pytest.approx(jaccard_score(targets[seen], answers[seen], average="macro"), abs=1e-12)
-    assert found.low < found.value < found.high and found.n == 20
-    thing = seen & (targets > 0)
-    assert score.foreground(counts) == pytest.approx((answers == targets)[thing].double().mean().item())
-
-
-def test_the_bootstrap_covers_what_it_should() -> None:
-    chance = torch.Generator().manual_seed(0)
-    hits = 0
-    for _ in range(40):
-        targets = torch.randint(0, 2, (40, 25), generator=chance)
-        answers = torch.where(torch.rand(40, 25, generator=chance) < 0.8, targets, 1 - targets)
-        found = score.miou(score.counts(answers, targets, 2))
-        hits += found.low <= 0.4 / 0.6 <= found.high
-    assert 33 <= hits <= 40
-
-
-@pytest.mark.parametrize(
-    ("right", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662)]
-)
-def test_top1_has_the_interval_of_wilson(right: int, n: int, low: float, high: float) -> None:
-    answers = torch.arange(n) < right
-    found = score.top1(score.counts(answers.long(), torch.ones(n, dtype=torch.int64), 2))
-    assert (found.value, found.n) == (right / n, n)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_the_test_set_may_be_cut_and_batches_do_not_matter(digits: Source) -> None:
     network = seeded(1, lambda: Tiny(10))
-    cut, whole = (
-        examined(network, digits, SIZE, Schedule(images=1, batch=batch, test_images=n), torch.device("cpu"))
-        for batch, n in ((7, 50), (64, 1000))
-    )
-    assert cut is not None and whole is not None
+    cut, whole = (exam(network, digits, n, batch).counts for n, batch in ((50, 7), (1000, 64)))
     assert cut.shape == (50, 3, 10) and torch.equal(cut, whole[:50])
+
+
+def test_speed_is_that_of_the_median_batch_after_the_first() -> None:
+    found = speed(Exam(torch.zeros(1), [9.0, *[0.1] * 6, 0.2]))
+    assert found.value == pytest.approx(10) and found.n == 7
+    assert (found.low or 11) <= found.value <= (found.high or 0)
+    assert speed(Exam(torch.zeros(1), [0.5])) == Metric(2.0, "img/s")
 
 
 def test_seeded_leaves_the_generator_alone() -> None:
@@ -264,7 +295,7 @@ def test_refused_schedules(options: dict[str, int], sentence: str) -> None:
 
 def test_refused_dtype_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"^training runs in float32 only, not in int8: take the dtype float32$"):
-        learn(Tiny(2), Squares(), SIZE, Schedule(images=1), dtype="int8")
+    with pytest.raises(ValueError, match=r"^training runs in float32 or bfloat16, not in float16: choose one of these"):
+        prepared("cpu", "float16")
     with pytest.raises(ValueError, match=r"^this machine has no CUDA device that torch can use: take the device cpu"):
-        learn(Tiny(2), Squares(), SIZE, Schedule(images=1), device="cuda")
+        prepared("cuda", "float32")

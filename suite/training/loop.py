@@ -1,43 +1,36 @@
-"""One loop for every design: the same images in the same order, the same recipe, and a score with its interval."""
+"""One loop for every design: the same images in the same order by the same recipe, from any point on.
+
+A step shows the network one batch, in parts where it would not fit, and divides the gradient by what counts in all of
+it: neither parts nor several processes change what is learnt, but for rounding, and for batch norms, which see parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
-from math import isfinite, nan
+from math import inf, isfinite, log
 from time import perf_counter
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from suite.data.source import IGNORE, Source
+from suite.data.source import IGNORE
 from suite.step import loss_of
-from suite.training import score
-from suite.training.recipe import Schedule, optimiser, order, shifted
+from suite.training.checkpoint import Checkpoint
+from suite.training.feed import Feed, Images
+from suite.training.recipe import Schedule, optimiser
 from variants.contract import Grid
 
 LOOK = 16  # steps between two looks at the loss, each of which waits for the device
 CURVE = 100  # points that are kept of the loss, at most
+TELL_S = 0.25  # between two tellings of progress
+DIVERGED = 2.0  # times the loss of a blind guess, ln(classes): a training that ends above this has diverged
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a training. Where the status is `nan`, value, low and high are too, and n is 0."""
-
-    status: str  # ok, or nan: a loss or an answer that is not finite
-    metric: str  # top1 or miou
-    value: float
-    low: float  # of the 95 % interval over test images
-    high: float
-    n: int  # test images
-    images_seen: int
-    seconds: float  # of training, without the test
-    stopped_by: str  # images, minutes or nan
-    losses: list[tuple[int, float]]  # images seen, and the mean loss since the point before
-    more: dict[str, float]  # other scores by name: foreground, beside miou
+Progress = Callable[[float], None]
 
 
 @dataclass
@@ -45,9 +38,16 @@ class Training:
     """What happened so far."""
 
     images: int = 0
-    seconds: float = 0.0
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    stopped_by: str = "images"
+    seconds: float = 0.0  # without those of saving checkpoints
+    losses: list[tuple[int, float]] = field(default_factory=list)  # images seen, and the mean loss since the last point
+    recent: list[Tensor] = field(default_factory=list)  # losses of the steps since the last point
+    stopped_by: str = ""  # images, minutes, nan or diverged; empty while it goes on
+    resumed_at: int = 0  # images that an earlier process had shown
+
+    @property
+    def status(self) -> str:
+        """`ok`, or what went wrong: `nan`, `diverged`."""
+        return self.stopped_by if self.stopped_by in ("nan", "diverged") else "ok"
 
 
 def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
@@ -57,123 +57,156 @@ def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def learn(
-    network: nn.Module,
-    source: Source,
-    size: Grid,
-    schedule: Schedule,
-    device: str = "cpu",
-    dtype: str = "float32",
-    progress: Callable[[float], None] = lambda share: None,
-) -> Outcome:
-    """Trains the network on the source's images of this size, then tests it on images that it never saw.
-
-    Build the network under `seeded`. `progress` hears after each step which share of the training is over. A loss that
-    is not finite ends the training and is a status. ValueError names an unreadable image, a dtype or a device that
-    cannot be had.
-    """
-    fabric = prepared(device, dtype)
-    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
-        torch.manual_seed(schedule.seed)
-        training = train(fabric, network, source, size, schedule, progress)
-    counts = None if training.stopped_by == "nan" else examined(network, source, size, schedule, fabric.device)
-    metric = "top1" if source.task == "classification" else "miou"
-    found, more = score.Score(nan, nan, nan, 0), {}
-    if counts is not None:
-        found = score.top1(counts) if metric == "top1" else score.miou(counts)
-        more = {"foreground": score.foreground(counts)} if metric == "miou" else {}
-    return Outcome(
-        status="nan" if counts is None else "ok",
-        metric=metric,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        n=found.n,
-        images_seen=training.images,
-        seconds=training.seconds,
-        stopped_by=training.stopped_by,
-        losses=thinned(training.losses),
-        more=more,
-    )
-
-
 def prepared(device: str, dtype: str) -> Fabric:
-    """Fabric on one device. ValueError for a device or dtype that cannot be had."""
-    if dtype != "float32":
-        raise ValueError(f"training runs in float32 only, not in {dtype}: take the dtype float32")
+    """Fabric on one device. In bfloat16 the weights stay in float32, and the passes are in bfloat16 where torch's
+    autocast allows it. ValueError for a device or dtype that cannot be had.
+    """
+    if dtype not in PRECISIONS:
+        raise ValueError(f"training runs in {' or '.join(PRECISIONS)}, not in {dtype}: choose one of these as --dtype")
     kind = torch.device(device)
     if kind.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("this machine has no CUDA device that torch can use: take the device cpu")
     devices = [kind.index or 0] if kind.type == "cuda" else 1
-    return Fabric(accelerator=kind.type, devices=devices, precision="32-true")
+    return Fabric(accelerator=kind.type, devices=devices, precision=PRECISIONS[dtype])  # type: ignore[arg-type]
 
 
 def train(
     fabric: Fabric,
     network: nn.Module,
-    source: Source,
+    source: Images,
     size: Grid,
     schedule: Schedule,
-    progress: Callable[[float], None],
-) -> Training:
-    """Steps until the images or the minutes are over, or a loss is not finite."""
-    model, adam = fabric.setup(network.train(), optimiser(network, schedule))
-    so_far, recent, start = Training(), [], perf_counter()
-    for images, targets in batches(source, size, schedule, fabric.device):
-        middle = schedule.progress(so_far.images + len(images) / 2, perf_counter() - start)
-        for group in adam.param_groups:
-            group["lr"] = schedule.rate(middle)
-        loss = loss_of(model(images), targets, wrongness)
-        fabric.backward(loss)
-        fabric.clip_gradients(model, adam, max_norm=schedule.clip, error_if_nonfinite=False)
-        adam.step()
-        adam.zero_grad()
-        so_far.images += len(images)
-        recent.append(loss.detach())
-        share = schedule.progress(so_far.images, perf_counter() - start)
-        if len(recent) == LOOK or share == 1.0:
-            so_far.losses.append((so_far.images, torch.stack(recent).mean().item()))
-            recent.clear()
-        progress(share)
-        if so_far.losses and not isfinite(so_far.losses[-1][1]):
-            so_far.stopped_by = "nan"
-            break
-        if share == 1.0:
-            so_far.stopped_by = "images" if so_far.images == schedule.images else "minutes"
-            break
-    so_far.seconds = perf_counter() - start
-    return so_far
+    progress: Progress = lambda share: None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[nn.Module, Training]:
+    """Trains the network in place, until the images or the minutes are over or a loss is not finite.
+
+    Goes on from the checkpoint's state if it has one: on the CPU, with a number of images as the limit, to the same
+    weights, bit for bit. `progress` hears now and then which share of the training is over. Returns the network as
+    Fabric runs it, and what happened. ValueError names an unreadable image.
+    """
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(schedule.seed)
+        loop = Loop(fabric, network, source, size, schedule)
+        loop.run(progress, checkpoint or Checkpoint())
+    return loop.model, loop.so_far
 
 
-def batches(source: Source, size: Grid, schedule: Schedule, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Training images and targets, the last batch cut to the schedule's number of images; for ever if it has none."""
-    indices = islice(order(source.count("train"), schedule.seed), schedule.images or None)
-    chance = torch.Generator().manual_seed(schedule.seed)
-    while chosen := list(islice(indices, schedule.batch)):
-        images, targets = source.batch("train", chosen, size, str(device))
-        yield shifted(images, targets, source.shift, chance, IGNORE)
+class Loop:
+    """A training and all that the rest of it depends on."""
+
+    def __init__(self, fabric: Fabric, network: nn.Module, source: Images, size: Grid, schedule: Schedule) -> None:
+        """ValueError if several processes cannot share the schedule."""
+        self.fabric, self.network, self.schedule, self.so_far = fabric, network, schedule, Training()
+        self.processes = fabric.world_size
+        if schedule.minutes and self.processes > 1:
+            raise ValueError("several processes have no common clock: limit the images, not the minutes")
+        if schedule.images % self.processes or schedule.batch % self.processes:
+            raise ValueError(f"{self.processes} processes share every batch: give multiples of {self.processes} images")
+        self.guess = log(max(source.classes, 2))
+        self.model, self.adam = fabric.setup(network.train(), optimiser(network, schedule))
+        self.feed = Feed(source, size, schedule, fabric.device, fabric.global_rank, self.processes)
+
+    def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
+        """All steps that are left."""
+        if state := checkpoint.load():
+            self.restore(state)
+        start, told = perf_counter() - self.so_far.seconds, -inf
+        while not self.so_far.stopped_by:
+            self.step(perf_counter() - start)
+            self.so_far.seconds = perf_counter() - start
+            self.judge()
+            self.so_far.seconds = perf_counter() - start  # a look has waited for the device
+            if self.so_far.stopped_by or self.so_far.seconds - told > TELL_S:
+                told = self.so_far.seconds
+                progress(self.share())
+            if checkpoint.due:
+                checkpoint.save(self.state())
+                start = perf_counter() - self.so_far.seconds
+
+    def step(self, seconds: float) -> None:
+        """One batch: its loss, its gradient, a step of the optimiser at the rate of the batch's middle."""
+        images, targets = self.feed.batch()
+        self._set_rate(self.schedule.progress((self.so_far.images + self.feed.images) / 2, seconds))
+        self.so_far.recent.append(self._backward(images, targets))
+        self.fabric.clip_gradients(self.model, self.adam, max_norm=self.schedule.clip, error_if_nonfinite=False)
+        self.adam.step()
+        self.adam.zero_grad()
+        self.so_far.images = self.feed.images
+
+    def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """The batch's mean loss; its gradient is left in the parameters. A mean over processes is that of them all."""
+        counted = (targets != IGNORE).sum()
+        counted = self._over_processes(counted, "sum")
+        share = self.processes / counted.clamp(min=1)  # Fabric divides gradients by the number of processes
+        parts = zip(*(t.split(self.schedule.at_once or len(t)) for t in (images, targets)), strict=True)
+        total, left = torch.zeros((), device=images.device), len(images)
+        for some, wanted in parts:
+            left -= len(some)
+            with self.fabric.no_backward_sync(self.model, enabled=left > 0):
+                loss = loss_of(self.model(some), wanted, wrongness) * share
+                self.fabric.backward(loss)
+            total += loss.detach()
+        return total
+
+    def _over_processes(self, number: Tensor, how: str) -> Tensor:
+        """The sum or the mean of what each process holds."""
+        return cast(Tensor, self.fabric.all_reduce(number, reduce_op=how))
+
+    def _set_rate(self, progress: float) -> None:
+        for group in self.adam.param_groups:
+            group["lr"] = self.schedule.rate(progress)
+
+    def share(self) -> float:
+        """How much of the training is over, from 0 to 1."""
+        return self.schedule.progress(self.so_far.images, self.so_far.seconds)
+
+    def judge(self) -> None:
+        """Looks at the loss now and then, and at the end; says what the training was stopped by, if it was."""
+        over = self.share() == 1.0
+        if len(self.so_far.recent) < LOOK and not over:
+            return
+        loss = self._over_processes(torch.stack(self.so_far.recent).mean(), "mean").item()
+        self.so_far.losses.append((self.so_far.images, loss))
+        self.so_far.recent.clear()
+        if not isfinite(loss):
+            self.so_far.stopped_by = "nan"
+        elif over:
+            ended = "images" if self.so_far.images == self.schedule.images else "minutes"
+            self.so_far.stopped_by = "diverged" if loss > DIVERGED * self.guess else ended
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training depends on."""
+        so_far, on_cuda = self.so_far, self.fabric.device.type == "cuda"
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.adam.state_dict(),
+            "feed": self.feed.state(),
+            "chance": torch.get_rng_state(),
+            "chance_cuda": torch.cuda.get_rng_state(self.fabric.device) if on_cuda else None,
+            "seconds": so_far.seconds,
+            "losses": [list(point) for point in so_far.losses],
+            "recent": list(so_far.recent),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state."""
+        self.network.load_state_dict(state["network"])
+        self.adam.load_state_dict(state["optimiser"])
+        self.feed.restore(state["feed"])
+        torch.set_rng_state(state["chance"])
+        if state["chance_cuda"] is not None:
+            torch.cuda.set_rng_state(state["chance_cuda"], self.fabric.device)
+        recent = [loss.to(self.fabric.device) for loss in state["recent"]]
+        losses = [(images, loss) for images, loss in state["losses"]]
+        images = self.feed.images
+        self.so_far = Training(images, state["seconds"], losses, recent, resumed_at=images)
 
 
 def wrongness(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean cross-entropy of what is not IGNORE; 0 where nothing is left."""
-    total = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@torch.inference_mode()
-def examined(network: nn.Module, source: Source, size: Grid, schedule: Schedule, device: torch.device) -> Tensor | None:
-    """The answers to the test images as counts `n 3 k`, see score.py; None if an answer is not finite."""
-    network.eval()
-    n = min(schedule.test_images, source.count("test") or schedule.test_images)
-    found = []
-    for first in range(0, n, schedule.batch):
-        chosen = range(first, min(first + schedule.batch, n))
-        images, targets = source.batch("test", chosen, size, str(device))
-        logits = network(images)  # b k, or b k Y X
-        if not logits.isfinite().all():
-            return None
-        found.append(score.counts(logits.argmax(1), targets, source.classes).cpu())
-    return torch.cat(found)
+    """The summed cross-entropy of what is not IGNORE."""
+    return functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
 
 
 def thinned(losses: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -7,13 +7,11 @@ Progress is the larger of two shares, of the images and of the minutes, so which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import cos, pi
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Schedule:
     minutes: float = 0.0
     lr: float = 1e-3
     batch: int = 64
+    at_once: int = 0  # images of a batch that pass through the network together; 0: all of them
     seed: int = 0  # of the order of images, of shifts, and of anything by chance inside the network
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
@@ -33,7 +32,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.images <= 0 and self.minutes <= 0:
             raise ValueError("training has no end: give a number of images or of minutes")
-        if self.batch < 1 or self.test_images < 1:
+        if self.batch < 1 or self.test_images < 1 or self.at_once < 0:
             raise ValueError("training takes batches of at least one image, and at least one test image")
 
     def progress(self, images: float, seconds: float) -> float:
@@ -55,36 +54,4 @@ def optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     spared = [p for p in trained if p.ndim < 2 or id(p) in tables]
     decayed = [p for p in trained if p.ndim >= 2 and id(p) not in tables]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.lr, betas=(0.9, 0.95))
-
-
-def order(count: int | None, seed: int) -> Iterator[int]:
-    """Indices for ever: 0, 1, 2, ... of endless images, or one shuffle after the other of `count` images."""
-    index, shuffler = 0, torch.Generator().manual_seed(seed)
-    while True:
-        if count is None:
-            yield index
-            index += 1
-        else:
-            yield from torch.randperm(count, generator=shuffler).tolist()
-
-
-def shifted(
-    images: Tensor, targets: Tensor, share: float, chance: torch.Generator, empty: int
-) -> tuple[Tensor, Tensor]:
-    """Moves each image `b 3 Y X`, and its mask where targets are `b Y X`, by up to `share` of its side each way.
-
-    The edge is repeated beside a moved image, and beside a moved mask comes `empty`.
-    """
-    reach = round(share * min(images.shape[-2:]))
-    if reach == 0:
-        return images, targets
-    steps = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=chance).tolist()
-    y, x = images.shape[-2:]
-    around = (reach,) * 4
-    wide = functional.pad(images, around, mode="replicate")
-    moved = torch.stack([image[:, j : j + y, i : i + x] for image, (j, i) in zip(wide, steps, strict=True)])
-    if targets.ndim == 1:
-        return moved, targets
-    wide = functional.pad(targets, around, value=empty)
-    return moved, torch.stack([mask[j : j + y, i : i + x] for mask, (j, i) in zip(wide, steps, strict=True)])
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.lr, betas=(0.9, 0.95), fused=True)

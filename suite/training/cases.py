@@ -1,0 +1,35 @@
+"""The accuracy cases of one network: every data set of its task on every device, in every dtype, from every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from suite.axes import Axes
+from suite.case import Case
+
+LRS = (5e-4, 1e-3, 2e-3, 4e-3)  # what a search chooses from
+
+
+def trainings(network: Case, axes: Axes) -> Iterator[Case]:
+    """The trainings of the network that `network` names, at its size and for its task."""
+    learning = axes.learning
+    for data, device, dtype, seed in product(
+        learning.of(network.task), axes.devices, axes.dtypes, range(learning.seeds)
+    ):
+        yield replace(
+            network,
+            mode="train",
+            classes=data.classes.get(network.task, network.classes),
+            batch=learning.batch,
+            device=device,
+            dtype=dtype,
+            threads=max(axes.threads_of(device)),
+            data=data.name,
+            train_images=learning.images,
+            train_minutes=learning.minutes,
+            lr=0.0 if learning.lrs else learning.lr,
+            lrs=learning.lrs,
+            seed=seed,
+        )

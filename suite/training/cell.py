@@ -1,0 +1,140 @@
+"""A cell of accuracy: trains a network as its case says, tests it, and writes down what a reader needs to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+
+from suite.case import Case
+from suite.data.source import Source, load
+from suite.record import Metric, Record
+from suite.training import search
+from suite.training.checkpoint import Checkpoint, write
+from suite.training.exam import Exam, examine, metric_of, scores, speed
+from suite.training.feed import Images
+from suite.training.keep import Keep
+from suite.training.loop import Progress, Training, prepared, seeded, thinned, train
+from suite.training.recipe import Schedule
+from suite.training.search import SEED, VALIDATION, Searching, Tried
+from variants.contract import Grid
+
+Metrics = dict[str, Metric]
+LOWER = "lower the rate (--lr), or let --lr-search choose one"
+WHY = {
+    "nan": f"the loss or the answers are not finite: {LOWER}",
+    "diverged": f"the loss ended far above that of a blind guess: {LOWER}",
+}
+
+
+class Cell:
+    """One accuracy case. `build` makes its network with weights drawn from torch's current seed."""
+
+    def __init__(self, case: Case, build: Callable[[], nn.Module], progress: Progress, keep: Keep) -> None:
+        """ValueError for a device or a dtype that training cannot have."""
+        self.case, self.build, self.progress, self.keep = case, build, progress, keep
+        self.fabric, self.size = prepared(case.device, case.dtype), Grid(case.height, case.width)
+        self.trainings_over = 0
+
+    def record(self) -> Record:
+        """Searches for a rate if the case asks for it, trains, tests. ValueError names an image that cannot be read."""
+        case, lr, notes = self.case, self.case.lr, dict[str, Any]()
+        if case.lrs:
+            tried = self.search()
+            chosen = search.best(tried)
+            notes |= {"search": [asdict(one) for one in tried]}
+            if chosen is None:
+                return Record(case, tried[0].status, "every rate failed: choose smaller ones", notes=notes)
+            lr, notes = chosen.lr, notes | {"rate_at_edge": search.is_at_edge(tried, chosen)}
+        source = load(case.data, case.task, case.seed)
+        self.trainings_over = len(case.lrs)
+        network, training = self.train(source, case.seed, lr, case.id)
+        notes |= told(training) | {"resizing": source.resizing}
+        exam = self.exam(network, source, "test") if training.status == "ok" else None
+        status = training.status if exam or training.status != "ok" else "nan"
+        if exam is None:
+            return Record(case, status, WHY[status], notes=notes)
+        return Record(case, "ok", metrics=self.metrics(source, network, training, exam, lr), notes=notes)
+
+    def search(self) -> list[Tried]:
+        """What each of the case's rates leads to."""
+        name = search.name_of(self.case)
+        tried = search.searched(self.case.lrs, self.attempt, self.keep.search(name))
+        for lr in self.case.lrs:
+            self.keep.discard(f"{name}-{lr:g}")
+        return tried
+
+    def attempt(self, lr: float) -> Tried:
+        """What one rate leads to."""
+        source = Searching(load(self.case.data, self.case.task, SEED))
+        network, training = self.train(source, SEED, lr, f"{search.name_of(self.case)}-{lr:g}")
+        self.trainings_over += 1
+        if training.status != "ok":
+            return Tried(lr, training.status, images=training.images, seconds=training.seconds)
+        exam = self.exam(network, source, VALIDATION)
+        if exam is None:
+            return Tried(lr, "nan", images=training.images, seconds=training.seconds)
+        found = scores(self.case.task, exam.counts)[metric_of(self.case.task)]
+        return Tried(lr, "ok", found.value, found.low, found.high, training.images, training.seconds)
+
+    def train(self, source: Images, seed: int, lr: float, name: str) -> tuple[nn.Module, Training]:
+        """A new network, trained; its state is kept under the name until then."""
+        case, network = self.case, seeded(seed, self.build).to(self.fabric.device)
+        schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, seed)
+        checkpoint = Checkpoint(self.keep.state(name), self.keep.every_s)
+        trained = train(self.fabric, network, source, self.size, schedule, self.tell, checkpoint)
+        if (path := self.keep.final(name)) is not None and name == case.id:
+            write(path, {"network": network.state_dict()})
+        return trained
+
+    def tell(self, share: float) -> None:
+        """Tells which share of all trainings of the case is over, where the share of the present one is over."""
+        self.progress((self.trainings_over + share) / (len(self.case.lrs) + 1))
+
+    def exam(self, network: nn.Module, source: Images, split: str) -> Exam | None:
+        """The answers to a split at the size that the network was trained at."""
+        return examine(network, source, split, self.size, Schedule.test_images, self.case.batch, self.fabric.device)
+
+    def metrics(self, source: Source, network: nn.Module, training: Training, exam: Exam, lr: float) -> Metrics:
+        """The scores, what they lie between, and what they took."""
+        metrics = self.known(source) | scores(self.case.task, exam.counts)
+        metrics |= self.by_group(source, exam) | self.further(source, network)
+        low = metrics[metric_of(self.case.task)].low
+        return metrics | {
+            "plateau": Metric(float(low is not None and low <= source.chance), ""),  # it may have learnt nothing
+            "images_seen": Metric(training.images, ""),
+            "lr": Metric(lr, ""),
+            "train_seconds": Metric(training.seconds, "s"),
+            "train_ms_per_image": Metric(1e3 * training.seconds / training.images, "ms"),
+            "images_per_s": Metric(training.images / training.seconds, "img/s"),
+            "test_images": Metric(len(exam.counts), ""),
+            "test_img_s": speed(exam),
+        }
+
+    def known(self, source: Source) -> Metrics:
+        """What is known of the test before anyone takes it; what nobody knows is left out."""
+        native, grown = source.native("test"), source.upsampled("test", self.size)
+        known = {"chance": source.chance, "ceiling": source.ceiling(self.size), "native": native, "upsampled": grown}
+        return {
+            name: Metric(value, "px" if name == "native" else "") for name, value in known.items() if value is not None
+        }
+
+    def by_group(self, source: Source, exam: Exam) -> Metrics:
+        """The score over the test images of each group: `miou_keys3`."""
+        name, place = metric_of(self.case.task), source.group("test", range(len(exam.counts)))
+        parts = {group: exam.counts[place == i] for i, group in enumerate(source.groups)}
+        return {f"{name}_{g}": scores(self.case.task, part)[name] for g, part in parts.items() if len(part)}
+
+    def further(self, source: Source, network: nn.Module) -> Metrics:
+        """The score on each further split: `top1_moved50`. Left out where an answer is not finite."""
+        name = metric_of(self.case.task)
+        exams = {split: self.exam(network, source, split) for split in source.further}
+        return {f"{name}_{s}": scores(self.case.task, exam.counts)[name] for s, exam in exams.items() if exam}
+
+
+def told(training: Training) -> dict[str, Any]:
+    """What a reader may want to know of a training, whatever became of it."""
+    notes = {"losses": thinned(training.losses), "stopped_by": training.stopped_by}
+    return notes | ({"resumed_at": training.resumed_at} if training.resumed_at else {})

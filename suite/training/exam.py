@@ -1,0 +1,68 @@
+"""Exams: what a trained network answers to images that it never saw, of any split and any size, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from suite.record import Metric
+from suite.samples import interval_of_median
+from suite.training import score
+from suite.training.feed import Images
+from variants.contract import Grid
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Answers as counts `n 3 k`, see score.py, and the seconds that an image took in each batch."""
+
+    counts: Tensor
+    seconds: list[float]
+
+
+@torch.inference_mode()
+def examine(
+    network: nn.Module, source: Images, split: str, size: Grid, images: int, batch: int, device: torch.device
+) -> Exam | None:
+    """The exam on the split's first `images` images, or on all of a smaller split; None if an answer is not finite.
+
+    Making the images is not timed.
+    """
+    network.eval()
+    n = min(images, source.count(split) or images)
+    found, seconds = [], []
+    for first in range(0, n, batch):
+        chosen = range(first, min(first + batch, n))
+        pixels, targets = source.batch(split, chosen, size, str(device))
+        start = perf_counter()
+        logits = network(pixels)  # b k, or b k Y X
+        if not logits.isfinite().all():  # waits for the device
+            return None
+        seconds.append((perf_counter() - start) / len(chosen))
+        found.append(score.counts(logits.argmax(1), targets, source.classes).cpu())
+    return Exam(torch.cat(found), seconds)
+
+
+def metric_of(task: str) -> str:
+    """The name of the task's score."""
+    return "top1" if task == "classification" else "miou"
+
+
+def scores(task: str, counts: Tensor) -> dict[str, Metric]:
+    """Metrics of counts `n 3 k`: the task's score with its interval, and beside mIoU the foreground's accuracy."""
+    found = score.top1(counts) if task == "classification" else score.miou(counts)
+    metrics = {metric_of(task): Metric(found.value, "", found.low, found.high, found.n)}
+    if task == "segmentation":
+        metrics["foreground"] = Metric(score.foreground(counts), "", n=found.n)
+    return metrics
+
+
+def speed(exam: Exam) -> Metric:
+    """Images a second of the network alone, at the exam's batch, by the median batch. The first one warms up."""
+    seconds = exam.seconds[1:] or exam.seconds
+    low, high = interval_of_median(seconds)
+    return Metric(1 / median(seconds), "img/s", high and 1 / high, low and 1 / low, len(seconds))

@@ -1,0 +1,151 @@
+"""An accuracy case becomes a record: scores with what they lie between, the search for a rate, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fakes import find
+
+from suite.case import Case
+from suite.data.source import load
+from suite.measure import Bench
+from suite.record import Record
+from suite.training import search
+from suite.training.keep import Keep
+from suite.training.search import SEED, VALIDATION, Searching, Tried
+from variants.contract import Grid
+
+CASE = Case(
+    "accuracy", "convnet", "isotropic", "none", "classification", 10, 16, 16, mode="train", batch=16, data="digits",
+    train_images=640, lr=3e-3, seed=1,
+)  # fmt: skip
+
+
+def measured(keep: Keep = Keep(), **changes: Any) -> Record:  # noqa: B008  # frozen
+    return Bench(find).measure(replace(CASE, **changes), keep=keep)
+
+
+def test_a_record_holds_the_score_and_what_it_lies_between() -> None:
+    record = measured()
+    assert (record.status, record.reason) == ("ok", "")
+    metrics, source = record.metrics, load("digits", "classification")
+    top1 = metrics["top1"]
+    assert 0.3 < top1.value < 1 and top1.n == metrics["test_images"].value == 359
+    assert (top1.low or 1) < top1.value < (top1.high or 0)
+    assert metrics["chance"].value == source.chance and "ceiling" not in metrics
+    assert (metrics["native"].value, metrics["upsampled"].value) == (8, 1)
+    assert (metrics["images_seen"].value, metrics["lr"].value, metrics["plateau"].value) == (640, 3e-3, 0)
+    assert metrics["train_ms_per_image"].value == pytest.approx(1e3 * metrics["train_seconds"].value / 640)
+    assert metrics["images_per_s"].value == pytest.approx(1e3 / metrics["train_ms_per_image"].value)
+    assert metrics["test_img_s"].value > 0
+    assert record.notes["stopped_by"] == "images" and record.notes["losses"][-1][0] == 640
+    assert Record.from_json(record.to_json()).metrics == metrics
+
+
+def test_segmentation_of_scenes_has_a_ceiling_and_a_plateau() -> None:
+    metrics = measured(design="tiny", data="scenes:cue", task="segmentation", classes=3, train_images=32).metrics
+    assert metrics["ceiling"].value == 1.0
+    assert metrics["plateau"].value == 1.0, "32 images teach nothing"
+    assert {"miou", "foreground"} < set(metrics)
+
+
+def test_groups_and_further_splits_have_scores_of_their_own() -> None:
+    legend = measured(design="tiny", data="scenes:legend", task="segmentation", classes=5, train_images=16).metrics
+    groups = [name for name in legend if name.startswith("miou_")]
+    assert groups == [f"miou_{group}" for group in load("scenes:legend", "segmentation").groups] != []
+    assert sum(legend[name].n for name in groups) == legend["test_images"].value
+    relation = measured(design="tiny", data="scenes:relation", classes=8, train_images=16).metrics
+    splits = [name for name in relation if name.startswith("top1_")]
+    assert splits == [f"top1_{split}" for split in load("scenes:relation", "classification").further] != []
+    assert {relation[name].n for name in splits} == {400}
+
+
+def test_the_same_case_gives_the_same_record_but_for_its_times() -> None:
+    def timeless(record: Record) -> dict[str, Any]:
+        seconds = {"train_seconds", "train_ms_per_image", "images_per_s", "test_img_s"}
+        return {"notes": record.notes} | {k: v for k, v in record.metrics.items() if k not in seconds}
+
+    torch.manual_seed(99)
+    first = measured(train_images=160)
+    assert timeless(measured(train_images=160)) == timeless(first) != timeless(measured(train_images=160, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"design": "nan"}, "nan", "the loss or the answers are not finite: lower the rate"),
+        ({"lr": 1e6, "train_images": 32}, "diverged", "the loss ended far above that of a blind guess: lower the rate"),
+        ({"data": "nowhere"}, "error", "unknown data nowhere"),
+        ({"dtype": "float16"}, "error", "training runs in float32 or bfloat16, not in float16"),
+    ],
+)
+def test_what_went_wrong_is_a_status(changes: dict[str, Any], status: str, said: str) -> None:
+    record = measured(**changes)
+    assert (record.status, record.metrics) == (status, {})
+    assert said in record.reason
+
+
+def test_the_search_picks_a_rate_once_for_all_seeds(tmp_path: Path) -> None:
+    keep, told = Keep(str(tmp_path)), list[float]()
+    case = replace(CASE, lr=0.0, lrs=(1e-6, 3e-3, 1e6))
+    record = Bench(find, told.append).measure(case, keep=keep)
+    tried = {one["lr"]: one for one in record.notes["search"]}
+    assert [one["status"] == "ok" for one in tried.values()] == [True, True, False]
+    assert tried[3e-3]["value"] > tried[1e-6]["value"] + 0.2
+    assert tried[3e-3]["images"] == tried[1e-6]["images"] == 640 > tried[1e6]["images"]
+    assert record.metrics["lr"].value == 3e-3 and record.notes["rate_at_edge"] is False
+    assert told == sorted(told) and told[-1] == 1.0
+    assert list((tmp_path / "checkpoints").glob("*")) == []
+    (file,) = (tmp_path / "searches").iterdir()
+    file.write_text(json.dumps(json.loads(file.read_text())[:1]))  # as if the search had been cut short
+    again = Bench(find).measure(replace(case, seed=5), keep=keep)
+    assert [one["value"] for one in again.notes["search"]] == [one["value"] for one in tried.values()]
+    assert again.metrics["top1"].value != record.metrics["top1"].value
+
+
+def test_a_search_without_a_sound_rate_has_no_accuracy() -> None:
+    record = measured(lr=0.0, lrs=(1e6, 1e7), train_images=32)
+    assert record.status in ("nan", "diverged") and record.metrics == {}
+    assert record.reason == "every rate failed: choose smaller ones"
+
+
+def test_the_best_rate() -> None:
+    tried = [Tried(1.0, "ok", 0.5), Tried(2.0, "ok", 0.7), Tried(4.0, "ok", 0.7), Tried(8.0, "nan", 0.9)]
+    chosen = search.best(tried)
+    assert chosen == tried[1] and not search.is_at_edge(tried, chosen)
+    assert search.is_at_edge(tried[1:], tried[1])
+    assert search.best(tried[3:]) is None
+
+
+def test_a_search_never_sees_test_images_nor_trains_on_validation() -> None:
+    source = load("digits", "classification")
+    searching = Searching(source)
+    parts = searching.places["train"] + searching.places[VALIDATION]
+    assert sorted(parts) == list(range(source.count("train") or 0))
+    assert len(searching.places[VALIDATION]) == round(0.2 * len(parts))
+    images, _ = searching.batch(VALIDATION, [0], Grid(8, 8))
+    assert torch.equal(images, source.batch("train", searching.places[VALIDATION][:1], Grid(8, 8))[0])
+    endless = [Searching(load("scenes:cue", "segmentation", seed)) for seed in (0, SEED)]
+    drawn = [s.batch(split, [0], Grid(16, 16))[0] for s in endless for split in ("train", VALIDATION, "test")]
+    assert len({tuple(image.flatten().tolist()) for image in drawn}) == 6
+
+
+def test_seeds_share_a_search_and_other_networks_have_their_own() -> None:
+    assert search.name_of(CASE) == search.name_of(replace(CASE, seed=7, tests=("32",)))
+    assert search.name_of(CASE) != search.name_of(replace(CASE, height=32))
+
+
+def test_weights_stay_where_they_are_asked_for(tmp_path: Path) -> None:
+    record = measured(Keep(str(tmp_path), weights=True), train_images=32)
+    (path,) = (tmp_path / "checkpoints").iterdir()
+    assert path.name == f"{record.id}.final.pt"
+    weights = torch.load(path, weights_only=True)["state"]["network"]
+    network = find("convnet").build("classification", 10, Grid(16, 16))
+    network.load_state_dict(weights)
+    assert measured(Keep(str(tmp_path / "other")), train_images=32).status == "ok"
+    assert not list((tmp_path / "other").rglob("*.final.pt"))
