@@ -135,7 +135,7 @@ def lint(c: Context) -> None:
 def test(c: Context) -> None:
     """Everything that CI checks: lint, then the tests."""
     lint(c)
-    run(c, "pytest -n 2 --benchmark-disable")
+    run(c, "pytest -n 2 --benchmark-disable --avbench")
 
 
 @task
@@ -155,6 +155,12 @@ def bench(c: Context) -> None:
 def gallery(c: Context) -> None:
     """Draws docs/gallery.md and its diagrams anew, from what is measured."""
     run(c, "python -m avbench.gallery")
+
+
+@task
+def calibrate_gate(c: Context, minutes: float = 30.0, load: bool = False) -> None:
+    """How often the gate cries wolf, and what it finds, by the command that users run: writes docs/gate.md."""
+    run(c, f"python tests/bench/calibrate_gate.py --minutes {minutes} {'--load' if load else ''}")
 
 
 @task

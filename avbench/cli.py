@@ -115,6 +115,32 @@ def doctor(
     show_doctor(threads, as_json)
 
 
+@app.command()
+def gate(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Cases, recipes, or package.module:NAME; none: the table. `init`: set up."),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Parameters, multiply-adds, operators and bytes, equal or not.")
+    ] = False,
+    base: Annotated[str, typer.Option(help="The latency tier: the revision to compare with.")] = "",
+    head: Annotated[str, typer.Option(help="The revision that is judged; by default HEAD.")] = "",
+    accept: Annotated[bool, typer.Option("--accept", help="Take the exact figures as expected from now on.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the file.")] = "",
+    triples: Annotated[int, typer.Option(help="Of processes: base, base, head; at least.")] = 10,
+    threads: Annotated[int, typer.Option(help="Of the CPU, for latency.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Of the order of processes and blocks.")] = None,
+    input: Annotated[str, typer.Option(help="The shape of the input of what is named, such as 1,196,192.")] = "",
+    out: Annotated[Path, typer.Option(help="The folder for JSON, JUnit XML and Markdown.")] = Path("gate"),
+) -> None:
+    """Performance regressions: exit code 0 pass, 1 regression, 2 usage, 3 inconclusive, 4 nothing measured."""
+    from avbench.gating import Gate, run
+
+    asked = Gate(tuple(names or ()), base, head, exact, accept, reason, triples, threads, seed, input, out)
+    raise typer.Exit(run(asked))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command and exits: 0, 2 on an error of the user, 130 on Ctrl-C."""
     try:

@@ -1,0 +1,60 @@
+"""`avbench gate init`: writes the table, the first baseline and a workflow into somebody's repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from avbench.find import names
+from suite.gate import exact
+from suite.gate.expected import Expected
+from suite.gate.result import now
+from suite.gate.target import Table, Target, table_of
+
+WORKFLOW = Path(".github/workflows/avbench-gate.yml")
+FIRST = "the first baseline, written by `avbench gate init`"
+
+
+def init(targets: Sequence[Target], root: Path) -> list[Path]:
+    """Writes what is missing, changes nothing that exists but pyproject.toml, to which it adds. Returns what it wrote.
+
+    ValueError, and nothing is written, if there is a table already, or if a case does not run.
+    """
+    pyproject = root / "pyproject.toml"
+    if not targets:
+        raise ValueError("name what to hold: `avbench gate init mypackage.attention:Attention --input 1,196,192`")
+    if not pyproject.is_file():
+        raise ValueError(f"{root} has no pyproject.toml: start in the top folder of your project")
+    if not table_of(root, names).missing:
+        raise ValueError(f"{pyproject} has a [tool.avbench.gate] already: add cases to it by hand")
+    exact.importable(root, Table().path)
+    try:
+        found = {target.name: exact.figures(target) for target in targets}
+    except Exception as error:
+        raise ValueError(f"it does not run ({type(error).__name__}: {error}): nothing was written") from None
+    with pyproject.open("a", encoding="utf-8") as file:
+        file.write("".join(f"\n{entry(target)}" for target in targets))
+    table = table_of(root, names)
+    expected = Expected()
+    expected.accept(exact.machine(), found, FIRST, now()[:10])
+    expected.write(root / table.expected)
+    wrote = [pyproject, root / table.expected]
+    if not (root / WORKFLOW).exists():
+        (root / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
+        (root / WORKFLOW).write_text(
+            (files("avbench") / "ci" / "github.yml").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+        wrote.append(root / WORKFLOW)
+    return wrote
+
+
+def entry(target: Target) -> str:
+    """The lines of the table for one case: what differs from the defaults."""
+    plain = Target(target.make)
+    stated = {"make": target.make} | {
+        key: value for key, value in target.as_dict().items() if key != "make" and value != getattr(plain, key)
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in stated.items()]
+    return "\n".join(["[[tool.avbench.gate.case]]", *lines]) + "\n"

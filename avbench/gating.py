@@ -1,0 +1,190 @@
+"""gate: which cases, which tier, what is printed and written, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from avbench.find import names
+from avbench.gate_init import init
+from suite.gate import exact, written
+from suite.gate.expected import Expected
+from suite.gate.latency import compare
+from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency
+from suite.gate.target import Table, Target, chosen, parsed, table_of
+from suite.gate.trees import Tree, git, require_clean, root_of, worktree
+
+OUT = Path("gate")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The options of `avbench gate`, as they were written."""
+
+    names: tuple[str, ...] = ()
+    base: str = ""
+    head: str = ""
+    exact: bool = False
+    accept: bool = False
+    reason: str = ""
+    triples: int = 10
+    threads: int = 1
+    seed: int | None = None
+    input: str = ""
+    out: Path = OUT
+
+
+def run(gate: Gate) -> int:
+    """Runs the tiers that are asked for, prints and writes what they found. Returns the worse of their exit codes."""
+    if gate.names[:1] == ("init",):
+        return started(gate)
+    if not gate.exact and not gate.base:
+        raise ValueError("name a tier: `avbench gate --exact`, or `avbench gate --base REVISION`, or both")
+    if gate.accept and not gate.exact:
+        raise ValueError("only exact figures are accepted: add --exact, or leave out --accept")
+    codes = [exact_tier(gate)] if gate.exact else []
+    if gate.base:
+        codes.append(latency_tier(gate))
+    return next((code for code in (1, NOTHING, INCONCLUSIVE) if code in codes), PASS)
+
+
+def exact_tier(gate: Gate, root: Path | None = None) -> int:
+    """Compares with the expected file, or accepts what is found as expected."""
+    root = root or Path.cwd()
+    table = table_of(root, names)
+    path = root / table.expected
+    targets = chosen(table, gate.names, root, shape_of(gate.input))
+    expected = Expected() if gate.accept and not path.exists() else Expected.read(path)
+    found, failed = figures_of(targets, table, root)
+    machine = exact.machine()
+    about = {"machine": {"name": machine}, "started": now(), "expected": str(table.expected)}
+    if gate.accept:
+        return _accepted(gate, expected, path, machine, found, failed)
+    if machine not in expected.baselines:
+        held = " and ".join(expected.baselines) or "no machine"
+        said = (
+            f"no baseline for {machine}; {table.expected} holds one for {held}: `avbench gate --exact --accept` adds it"
+        )
+        return _told(Result("exact", (Row("every case", "exact", NOTHING, said),), about), gate.out)
+    wanted = expected.baselines[machine]
+    if gate.names:  # a part of the table was asked for: the rest of it is not missing
+        wanted = {name: figures for name, figures in wanted.items() if name in {t.name for t in targets}}
+    rows = of_exact(found, failed, exact.differences(wanted, found))
+    return _told(Result("exact", rows, about), gate.out)
+
+
+def figures_of(targets: Sequence[Target], table: Table, root: Path) -> tuple[dict[str, exact.Figures], dict[str, str]]:
+    """The exact figures of each case; and why a case has none."""
+    exact.importable(root, table.path)
+    found, failed = dict[str, exact.Figures](), dict[str, str]()
+    for target in targets:
+        try:
+            found[target.name] = exact.figures(target)
+        except Exception as error:
+            failed[target.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return found, failed
+
+
+def latency_tier(gate: Gate) -> int:
+    """Checks out both revisions, compares them, and tells."""
+    root = root_of(Path.cwd())
+    if not gate.head:
+        require_clean(root)
+    console = Console(stderr=True, highlight=False)
+    with ExitStack() as stack:
+        tables = [_table_at(root, revision) for revision in (gate.base, gate.head or "HEAD")]
+        trees = [
+            stack.enter_context(worktree(root, revision, table.path, table.setup))
+            for revision, table in zip((gate.base, gate.head or "HEAD"), tables, strict=True)
+        ]
+        targets = chosen(tables[1], gate.names, root, shape_of(gate.input))
+        deleted = [] if gate.names else sorted({t.name for t in tables[0].targets} - {t.name for t in targets})
+        return _compared(gate, console, trees, targets, deleted)
+
+
+def _compared(gate: Gate, console: Console, trees: list[Tree], targets: Sequence[Target], deleted: list[str]) -> int:
+    seed = int.from_bytes(os.urandom(4)) if gate.seed is None else gate.seed
+    with console.status("") as status:
+
+        def tell(what: str, done: int, total: int) -> None:
+            status.update(f"{what}: process {done + 1} of {total}")
+
+        began = now()
+        found = compare(trees[0], trees[1], targets, gate.triples, seed, gate.threads, tell)
+    about = {
+        "machine": {"name": f"{exact.machine()}; measured with {gate.threads}"},
+        "started": began,
+        "base": trees[0].revision,
+        "head": trees[1].revision,
+        "seed": seed,
+        "again": found.again.raw,
+    }
+    return _told(Result("latency", of_latency(found, deleted), about, found.samples.raw), gate.out)
+
+
+def _table_at(root: Path, revision: str) -> Table:
+    """The table as that revision has it; an empty one where it has none."""
+    shown = git(root, "show", f"{revision}:pyproject.toml")
+    if shown.returncode:
+        return Table(missing=f"{revision} has no pyproject.toml: name the cases, or add a table")
+    stated = tomllib.loads(shown.stdout).get("tool", {}).get("avbench", {}).get("gate")
+    if stated is None:
+        return Table(missing=f"{revision} has no [tool.avbench.gate]: name cases, or start with `avbench gate init`")
+    return parsed(stated, Path(f"{revision}:pyproject.toml"), names)
+
+
+def started(gate: Gate) -> int:
+    """Writes what a repository needs for the gate, and says what comes next."""
+    shape, root = shape_of(gate.input), Path.cwd()
+    wrote = init([Target(name, input=shape) if shape else Target(name) for name in gate.names[1:]], root)
+    told = ", ".join(str(path.relative_to(root)) for path in wrote)
+    Console(highlight=False, soft_wrap=True).print(f"wrote {told}; commit them, and `avbench gate --exact` holds them")
+    return PASS
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """`1,196,192` -> the shape; nothing for nothing. ValueError if it is none."""
+    sides = [side.strip() for side in text.split(",")] if text else []
+    if not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise ValueError(f"--input {text} is no shape: write whole numbers such as 1,196,192")
+    return tuple(int(side) for side in sides)
+
+
+def _accepted(
+    gate: Gate, expected: Expected, path: Path, machine: str, found: dict[str, exact.Figures], failed: dict[str, str]
+) -> int:
+    if failed:
+        name, why = next(iter(failed.items()))
+        raise ValueError(f"{name} does not run ({why}): mend it, nothing was accepted")
+    kept = expected.baselines.get(machine, {}) if gate.names else {}
+    expected.accept(machine, kept | found, gate.reason, date.today().isoformat())
+    expected.write(path)
+    Console(highlight=False).print(f"{path.name}: accepted {len(found)} cases for {machine}", soft_wrap=True)
+    return PASS
+
+
+def _told(result: Result, out: Path) -> int:
+    """Prints the rows, annotates where GitHub listens, writes every form, and returns the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    for row in sorted(result.rows, key=lambda row: (row.code != PASS, row.case, row.what)):
+        style = {PASS: "green", INCONCLUSIVE: "yellow"}.get(row.code, "bold red")
+        label = Text(f"{row.word:13} ", style=style)
+        console.print(label + Text(written.printable(f"{row.case}  {row.what}  {row.sentence}")))
+    paths = written.write(result, out)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in written.workflow_commands(result):
+            print(line)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(written.markdown(result))
+    counted = f"{len(result.rows)} row{'' if len(result.rows) == 1 else 's'}"
+    console.print(Text(f"{result.tier} tier: {result.word}, {counted}; written to {paths[0].parent}"))
+    return result.code

@@ -1,0 +1,102 @@
+"""Result: what a run of the gate found, as one row for each thing that was held to what it was; and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from suite.gate.exact import Difference, Figures
+from suite.gate.latency import Compared
+from suite.gate.verdict import BROKEN, FASTER, MINIMUM, SAME, SLOWER, UNCLEAR, Verdict, percent
+
+PASS, REGRESSION, USAGE, INCONCLUSIVE, NOTHING = 0, 1, 2, 3, 4  # exit codes
+ACCEPT = 'avbench gate --exact --accept --reason "..."'
+WORDS = {PASS: "pass", REGRESSION: "FAIL", INCONCLUSIVE: "inconclusive", NOTHING: "nothing measured"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case and what of it was compared."""
+
+    case: str
+    what: str  # exact, wall_ms, cpu_ms or device_ms
+    code: int  # PASS, REGRESSION, INCONCLUSIVE or NOTHING
+    sentence: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.code]
+
+
+@dataclass(frozen=True)
+class Result:
+    """All rows, and what a reader needs to judge them."""
+
+    tier: str  # exact or latency
+    rows: tuple[Row, ...]
+    about: dict[str, Any]  # machine, revisions, started, command
+    samples: dict[str, Any] = field(default_factory=dict)  # raw, latency only: case -> quantity -> side -> processes
+
+    @property
+    def code(self) -> int:
+        """A regression outweighs a broken measurement, that an unclear one; nothing at all is never a pass."""
+        codes = {row.code for row in self.rows}
+        return next((code for code in (REGRESSION, NOTHING, INCONCLUSIVE) if code in codes), PASS if codes else NOTHING)
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.code]
+
+
+def of_exact(found: dict[str, Figures], failed: dict[str, str], differences: Iterable[Difference]) -> tuple[Row, ...]:
+    """A row for each case that was measured, is gone or is broken."""
+    by_case: dict[str, list[Difference]] = {}
+    for one in differences:
+        if one.case not in failed:
+            by_case.setdefault(one.case, []).append(one)
+    rows = [Row(case, "exact", REGRESSION, f"it does not run: {why}") for case, why in failed.items()]
+    for case in sorted({*found, *by_case}):
+        if told := by_case.get(case):
+            said = "; ".join(str(one).removeprefix(f"{case}: ") for one in told)
+            rows.append(Row(case, "exact", REGRESSION, f"{said}; if that is right: {ACCEPT}", found.get(case, {})))
+        else:
+            rows.append(Row(case, "exact", PASS, "every figure is as expected", found[case]))
+    return tuple(sorted(rows, key=lambda row: row.case))
+
+
+def of_latency(compared: Compared, deleted: Iterable[str] = ()) -> tuple[Row, ...]:
+    """A row for each case and quantity; `deleted` are cases that the base lists and the head does not."""
+    rows = [Row(name, "case", REGRESSION, "the base lists it and the head does not: put it back") for name in deleted]
+    rows += [
+        Row(name, "case", REGRESSION, f"it runs at the base, not at the head: {w}") for name, w in compared.lost.items()
+    ]
+    rows += [Row(name, "case", NOTHING, f"it runs at neither revision: {why}") for name, why in compared.failed.items()]
+    rows += [_row(one) for one in compared.verdicts]
+    if rows:  # a case that is new has nothing to be compared with, and is no pass by itself
+        rows += [Row(n, "case", PASS, "new: it does not run at the base, so it was not compared") for n in compared.new]
+    return tuple(sorted(rows, key=lambda row: (row.case, row.what)))
+
+
+def _row(one: Verdict) -> Row:
+    code = {SLOWER: REGRESSION, FASTER: PASS, SAME: PASS, UNCLEAR: INCONCLUSIVE, BROKEN: NOTHING}[one.outcome]
+    return Row(one.case, one.quantity, code, sentence(one), {k: v for k, v in vars(one).items() if k not in ("case",)})
+
+
+def sentence(one: Verdict) -> str:
+    """A verdict in one sentence, with its number and its bounds."""
+    if one.outcome == BROKEN:
+        return one.reason
+    told = f"{percent(one.ratio)} ({percent(one.low)} to {percent(one.high)}, 99 % bounds, {one.triples} triples)"
+    if one.outcome == SAME:
+        return f"no slowdown seen: {told}; one of {percent(one.visible)} or more would have been"
+    if one.outcome == UNCLEAR:
+        return f"no verdict: {told}; {one.reason}"
+    return f"{one.outcome}: {told}, beyond {MINIMUM[one.quantity]:.0%} in a rerun too"
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

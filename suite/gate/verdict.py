@@ -1,0 +1,187 @@
+"""Samples of k process triples (A, A', B) -> one verdict for each case. Pure statistics, no torch.
+
+A and A' are two processes of the base, B is one of the head. For triple i, with the medians a, a', b of its processes,
+
+    effect_i = ln b - (ln a + ln a') / 2          control_i = ln a' - ln a
+
+Test      exact sign-flip: under the null each effect is as likely with the other sign, so p is the share of the 2ᵏ
+          patterns of signs whose sum is at least as large. Holm at ALPHA over all cases and quantities.
+Bounds    the one-sided 99 % bounds of the effect, by inverting that test.
+Rule      slower  if p is significant, the lower bound exceeds the minimum effect of the quantity, and a fresh rerun of
+                  the flagged cases says the same; faster is the same rule, mirrored
+          unclear if the control breaks the rule itself, or the bounds lie further apart than the minimum effect
+          same    else: with the smallest slowdown that would have been seen, minimum effect + (estimate - lower bound)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, exp, isfinite, log, log2
+
+import numpy as np
+
+ALPHA = 0.01
+MINIMUM = {"wall_ms": 0.05, "cpu_ms": 0.03, "device_ms": 0.05}  # effects below these do not matter
+MOST_TRIPLES = 20  # 2²⁰ patterns of signs are worked out exactly
+SLOWER, FASTER, SAME, UNCLEAR, BROKEN = "slower", "faster", "same", "unclear", "broken"
+
+Key = tuple[str, str]
+"""Name of a case, and quantity."""
+
+
+@dataclass(frozen=True)
+class Triple:
+    """The median of one quantity of one case in each of three processes, in milliseconds."""
+
+    a: float
+    a2: float
+    b: float
+
+    def is_sound(self) -> bool:
+        """Whether all three are times: finite and above zero."""
+        return all(isfinite(time) and time > 0 for time in (self.a, self.a2, self.b))
+
+    @property
+    def effect(self) -> float:
+        return log(self.b) - (log(self.a) + log(self.a2)) / 2
+
+    @property
+    def control(self) -> float:
+        return log(self.a2) - log(self.a)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the triples of one case and quantity say. Ratios are head over base."""
+
+    case: str
+    quantity: str
+    outcome: str  # slower, faster, same, unclear or broken
+    reason: str = ""
+    ratio: float | None = None
+    low: float | None = None  # one-sided 99 % bounds of the ratio
+    high: float | None = None
+    p: float | None = None  # of the direction in which the ratio lies
+    visible: float | None = None  # the smallest ratio above 1 that would have been called slower
+    triples: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One series of effects: p for slower and for faster, and its bounds, all as logarithms of ratios."""
+
+    centre: float
+    low: float
+    high: float
+    p_slower: float
+    p_faster: float
+
+
+def least_triples(tests: int) -> int:
+    """The fewest triples with which one of so many tests can be significant after Holm: 2⁻ᵏ is at most ALPHA/tests."""
+    return ceil(log2(max(tests, 1) / ALPHA))
+
+
+def judged(samples: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
+    """A verdict for each case and quantity, before any rerun. ValueError if there is nothing to judge."""
+    if not samples:
+        raise ValueError("nothing was measured, so nothing can be judged: name at least one case")
+    broken = {key for key, triples in samples.items() if not triples or not all(t.is_sound() for t in triples)}
+    sound = {key: triples for key, triples in samples.items() if key not in broken}
+    effects = {key: evidence([t.effect for t in triples]) for key, triples in sound.items()}
+    controls = {key: evidence([t.control for t in triples]) for key, triples in sound.items()}
+    slower, faster = flagged(effects)
+    unsound = set.union(*flagged(controls))
+    verdicts = [_broken(key) for key in sorted(broken)]
+    for key, seen in effects.items():
+        count = len(sound[key])
+        verdicts.append(_verdict(key, seen, key in slower, key in faster, key in unsound, count))
+    return sorted(verdicts, key=lambda v: (v.case, v.quantity))
+
+
+def confirmed(first: Sequence[Verdict], again: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
+    """The verdicts, in which slower and faster stand only where the rerun of the flagged cases says the same."""
+    rerun = {(v.case, v.quantity): v for v in judged(again)} if again else {}
+    result = []
+    for verdict in first:
+        second = rerun.get((verdict.case, verdict.quantity))
+        if verdict.outcome in (SLOWER, FASTER) and (second is None or second.outcome != verdict.outcome):
+            told = "was not run" if second is None else f"found {percent(second.ratio)}: {second.outcome}"
+            verdict = replace(verdict, outcome=UNCLEAR, reason=f"{verdict.outcome} at first, but the rerun {told}")
+        result.append(verdict)
+    return result
+
+
+def evidence(effects: Sequence[float]) -> Evidence:
+    """What the signs of these effects say."""
+    values = np.asarray(effects, dtype=float)
+    low, high = bound(values), -bound(-values)
+    return Evidence(float(np.median(values)), low, high, p_value(values), p_value(-values))
+
+
+def p_value(effects: np.ndarray) -> float:
+    """The share of all patterns of signs whose sum is at least that of the effects. ValueError beyond MOST_TRIPLES."""
+    if len(effects) > MOST_TRIPLES:
+        raise ValueError(f"{len(effects)} triples are more than are judged exactly: take at most {MOST_TRIPLES}")
+    sums = np.zeros(1)
+    for size in np.abs(effects):
+        sums = np.concatenate([sums + size, sums - size])
+    slack = 1e-12 * float(np.abs(effects).sum())  # sums of the same numbers in another order differ in the last bits
+    return float(np.mean(sums >= effects.sum() - slack))
+
+
+def bound(effects: np.ndarray) -> float:
+    """The one-sided 99 % lower bound of the centre: the largest shift that the test rejects; or minus infinity."""
+    low, high = float(effects.min()), float(effects.max())
+    if 0.5 ** len(effects) > ALPHA:
+        return -np.inf
+    low -= 1e-9 + (high - low)  # rejected for certain: all effects lie above it
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if p_value(effects - middle) <= ALPHA else (low, middle)
+    return low
+
+
+def flagged(found: Mapping[Key, Evidence]) -> tuple[set[Key], set[Key]]:
+    """The keys that are slower, and those that are faster: significant after Holm, and beyond the minimum effect."""
+    slower = holm({key: seen.p_slower for key, seen in found.items()})
+    faster = holm({key: seen.p_faster for key, seen in found.items()})
+    return (
+        {key for key in slower if found[key].low > log(1 + MINIMUM[key[1]])},
+        {key for key in faster if found[key].high < -log(1 + MINIMUM[key[1]])},
+    )
+
+
+def holm(p_values: Mapping[Key, float]) -> set[Key]:
+    """The keys whose p is significant at ALPHA, all of them together (Holm 1979)."""
+    significant = set[Key]()
+    for place, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
+        if p_values[key] > ALPHA / (len(p_values) - place):
+            break
+        significant.add(key)
+    return significant
+
+
+def _verdict(key: Key, seen: Evidence, slower: bool, faster: bool, unsound: bool, count: int) -> Verdict:
+    minimum = MINIMUM[key[1]]
+    ratio, low, high = exp(seen.centre), exp(seen.low), exp(seen.high)
+    outcome, reason = SLOWER if slower else FASTER if faster else SAME, ""
+    if unsound:
+        outcome, reason = UNCLEAR, "two runs of the base itself differ by the same rule: the machine is not quiet"
+    elif outcome == SAME and high - low > minimum:
+        outcome, reason = (
+            UNCLEAR,
+            f"the bounds lie {percent(1 + high - low)} apart, more than the {minimum:.0%} to be seen",
+        )
+    visible = (1 + minimum) * exp(seen.centre - seen.low) if outcome == SAME else None
+    return Verdict(*key, outcome, reason, ratio, low, high, min(seen.p_slower, seen.p_faster), visible, count)
+
+
+def _broken(key: Key) -> Verdict:
+    return Verdict(*key, BROKEN, "a sample is missing, zero or not a number, so nothing can be said")
+
+
+def percent(ratio: float | None) -> str:
+    """`+3.1 %` for 1.031."""
+    return "nothing" if ratio is None else f"{100 * (ratio - 1):+.1f} %"

@@ -1,0 +1,110 @@
+"""The gate's statistics: exact p values, Holm, bounds, and the five outcomes."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import exp, log, nan
+from random import Random
+
+import numpy as np
+import pytest
+
+from suite.gate.verdict import (
+    ALPHA,
+    BROKEN,
+    FASTER,
+    SAME,
+    SLOWER,
+    UNCLEAR,
+    Triple,
+    bound,
+    confirmed,
+    holm,
+    judged,
+    least_triples,
+    p_value,
+)
+
+
+def triples(effect: float, noise: float, count: int = 10, seed: int = 0, control: float = 0.0) -> list[Triple]:
+    """Triples whose head is slower by `effect`, and whose second base process by `control`, as logarithms."""
+    chance = Random(seed)
+    draw = lambda centre: exp(centre + chance.gauss(0, noise))  # noqa: E731 (one line says it)
+    return [Triple(draw(0), draw(control), draw(effect)) for _ in range(count)]
+
+
+def outcome(effect: float, noise: float, quantity: str = "cpu_ms", **how: float) -> str:
+    (verdict,) = judged({("case", quantity): triples(effect, noise, **how)})  # type: ignore[arg-type]
+    return verdict.outcome
+
+
+def test_p_is_the_share_of_all_patterns_of_signs() -> None:
+    effects = np.array([0.3, -0.1, 0.25, 0.07, 0.4])
+    sums = [sum(s * abs(e) for s, e in zip(signs, effects, strict=True)) for signs in product((1, -1), repeat=5)]
+    assert p_value(effects) == pytest.approx(np.mean([total >= effects.sum() - 1e-12 for total in sums]))
+    assert p_value(np.ones(10)) == 2**-10
+
+
+def test_holm_is_stricter_the_more_is_tested() -> None:
+    assert holm({("a", "cpu_ms"): ALPHA, ("b", "cpu_ms"): 0.5}) == set()
+    assert holm({("a", "cpu_ms"): ALPHA / 2, ("b", "cpu_ms"): ALPHA}) == {("a", "cpu_ms"), ("b", "cpu_ms")}
+
+
+def test_as_many_triples_as_significance_needs() -> None:
+    for tests in (1, 2, 10, 11, 70):
+        k = least_triples(tests)
+        assert 2.0**-k <= ALPHA / tests < 2.0 ** -(k - 1)
+
+
+def test_the_bound_holds_the_truth_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(0)
+    below = [bound(chance.normal(0.1, 0.02, 8)) < 0.1 for _ in range(150)]
+    assert np.mean(below) > 0.96  # 99 % is stated; a binomial 150 has 96 % at three deviations
+    assert bound(np.full(5, 0.1)) == -np.inf  # five signs can never say 99 %
+
+
+@pytest.mark.parametrize(
+    ("effect", "noise", "expected"),
+    [(0, 0.003, SAME), (0.1, 0.003, SLOWER), (-0.1, 0.003, FASTER), (0.1, 0.01, SLOWER), (0.0, 0.1, UNCLEAR)],
+)
+def test_each_outcome(effect: float, noise: float, expected: str) -> None:
+    assert outcome(effect, noise, seed=1) == expected
+
+
+def test_what_is_significant_and_small_is_no_regression() -> None:
+    (verdict,) = judged({("case", "cpu_ms"): triples(log(1.015), 0.001)})
+    assert verdict.outcome == SAME and verdict.p is not None and verdict.p < ALPHA
+    assert verdict.visible is not None and 1.03 < verdict.visible < 1.035
+
+
+def test_a_base_that_differs_from_itself_is_unclear() -> None:
+    (verdict,) = judged({("case", "wall_ms"): triples(0.3, 0.003, control=0.2)})
+    assert verdict.outcome == UNCLEAR and "not quiet" in verdict.reason
+
+
+@pytest.mark.parametrize("bad", [nan, 0.0, -1.0, float("inf")])
+def test_a_sample_that_is_no_time_is_broken(bad: float) -> None:
+    found = [*triples(0, 0.003)[:9], Triple(1.0, 1.0, bad)]
+    assert judged({("case", "cpu_ms"): found})[0].outcome == BROKEN
+    assert judged({("case", "cpu_ms"): []})[0].outcome == BROKEN
+
+
+def test_nothing_is_never_judged() -> None:
+    with pytest.raises(ValueError, match="nothing was measured"):
+        judged({})
+
+
+def test_a_slowdown_stands_only_if_the_rerun_says_the_same() -> None:
+    key = ("case", "cpu_ms")
+    first = judged({key: triples(0.1, 0.003)})
+    assert confirmed(first, {key: triples(0.1, 0.003, seed=1)})[0].outcome == SLOWER
+    for again in ({key: triples(0.0, 0.003, seed=1)}, {}):
+        (verdict,) = confirmed(first, again)
+        assert verdict.outcome == UNCLEAR and "rerun" in verdict.reason
+
+
+def test_false_alarms_are_rare_on_noise_alone() -> None:
+    """Six series that differ by noise alone: a false alarm needs significance and 3 %, so none in 15 runs."""
+    for seed in range(15):
+        found = {(f"case {i}", "cpu_ms"): triples(0, 0.02, seed=100 * seed + i) for i in range(6)}
+        assert not [v for v in judged(found) if v.outcome == SLOWER]
