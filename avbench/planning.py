@@ -65,6 +65,7 @@ def brief(planned: Planned, times: int) -> dict[str, Any]:
 def told(case: Case) -> str:
     """The quantity, and what is not as usual: `latency train compiled batch 8`."""
     unusual = {
+        "of the mixer": case.scope == "mixer",
         "train": case.mode == "train" and case.quantity != "accuracy",
         case.device: case.device != "cpu",
         case.dtype: case.dtype != "float32",
@@ -88,6 +89,7 @@ def row(planned: Planned) -> dict[str, Any]:
         "task": case.task,
         "resolution": case.resolution,
         "quantity": case.quantity,
+        "scope": case.scope,
         "mode": case.mode,
         "batch": case.batch,
         "device": case.device,

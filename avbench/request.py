@@ -35,6 +35,7 @@ class Request:
     task: str = option("classification,segmentation", "classification, segmentation.", WHAT)
     metric: str = option("params,macs,memory,latency,accuracy", "What to measure; there is also field.", WHAT)
     params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
+    scope: str = option("network", "network, mixer: one layer of the mixer alone, where --res counts tokens.", WHAT)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
     position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)
     decoder: str = option(
@@ -95,6 +96,7 @@ class Request:
             backends=_listed(self.backend),
             compiles=tuple(_yes(text, "compile") for text in _listed(self.compile)),
             modes=_listed(self.mode),
+            scopes=_listed(self.scope),
             caches=_listed(self.cache),
             metrics=_listed(self.metric),
             learning=self.learning(tasks),

@@ -51,7 +51,7 @@ def _timed(planned: Planned) -> bool:
 def _network(planned: Planned) -> str:
     """What the cases of one network on one device at one size have in common."""
     case = planned.case
-    return f"{case.design} {case.recipe} {case.task} {case.resolution} {case.device}"
+    return f"{case.design} {case.scope} {case.recipe} {case.task} {case.resolution} {case.device}"
 
 
 def _dearest(seconds: list[float], room: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suite.case import CACHES, MODES, TASKS
+from suite.case import CACHES, MODES, SCOPES, TASKS
 from variants.contract import Grid
 
 METRICS = {
@@ -18,6 +18,7 @@ METRICS = {
     "accuracy": "accuracy",
 }
 USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measures unless it is told
+OF_A_MIXER = frozenset({"static", "memory", "latency"})  # quantities that a mixer has alone
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math")
 
@@ -82,6 +83,7 @@ class Axes:
     compiles: tuple[bool, ...] = (False,)  # whether torch.compile makes the network
     modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
     caches: tuple[str, ...] = ("cold",)  # of latency on CUDA; on the CPU a block's calls find a warm one
+    scopes: tuple[str, ...] = ("network",)  # of counting, memory and latency; of a mixer alone a size is in tokens
     metrics: tuple[str, ...] = USUAL
     learning: Learning = field(default_factory=Learning)
     classes: int | None = None  # of the networks that are counted and timed; None: as many as the data has
@@ -92,9 +94,14 @@ class Axes:
         _among("task", self.tasks, TASKS)
         _among("metric", self.metrics, tuple(METRICS))
         _among("mode", self.modes, MODES)
+        _among("scope", self.scopes, SCOPES)
         _among("cache", self.caches, CACHES)
         _among("dtype", self.dtypes, DTYPES)
         _among("backend", self.backends, BACKENDS)
+        if self.scopes == ("mixer",) and not OF_A_MIXER & {*self.quantities}:
+            raise ValueError("a mixer alone has no accuracy and no field: add --scope network, or --metric macs")
+        if "mixer" in self.scopes and "inference" not in self.modes:
+            raise ValueError("a mixer alone is not trained: add --mode inference, or leave out --scope mixer")
         if not self.compiles:
             raise ValueError("--compile is empty: name no, yes or both")
         if not self.resolutions:

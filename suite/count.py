@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from suite.shapes import Remembered
 from suite.simulate import simulate
+from suite.step import random_inputs
 from suite.trace import CountError, fvcore_macs
-from variants.contract import Design, Grid
+from variants.contract import Buildable, Grid
 
 __all__ = ["CountError", "Counts", "agreed_macs", "count", "formula_macs", "fvcore_macs", "parameters", "torch_macs"]
 
@@ -33,7 +34,7 @@ class Counts:
     other_flops: int
 
 
-def count(design: Design, task: str, classes: int, size: Grid) -> Counts:
+def count(design: Buildable, task: str, classes: int, size: Grid) -> Counts:
     """The counts of the design for images of this size in pixels. CountError if they do not agree."""
     with torch.device("meta"):
         network = design.build(task, classes, size).eval()
@@ -74,5 +75,5 @@ def formula_macs(network: Any, size: Grid) -> int:
 def torch_macs(network: nn.Module, size: Grid) -> int:
     """What FlopCounterMode counts for one image; the network's parameters lie on the meta device."""
     with torch.no_grad(), Remembered(), FlopCounterMode(display=False) as mode:
-        network(torch.empty(1, 3, size.y, size.x, device="meta"))
+        network(random_inputs(network, size, 1, "float32", "meta"))
     return mode.get_total_flops() // 2

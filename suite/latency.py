@@ -14,7 +14,7 @@ from suite.clock import clock
 from suite.disturbance import Frequencies
 from suite.record import Metric, Record
 from suite.samples import interval_of_median
-from suite.step import finite, infer, optimiser_of, random_images, random_targets, train
+from suite.step import finite, infer, optimiser_of, random_inputs, random_targets, train
 from suite.timing import Timing
 from variants.contract import Grid
 
@@ -24,18 +24,18 @@ PATIENCE = 0.6  # of the case's limit
 
 def latency(case: Case, network: nn.Module, frequencies: Frequencies, limit_s: float) -> Record:
     """The record of the case. NotFiniteError if the first pass gives no finite numbers."""
-    run, images = timed_pass(case, network), images_of(case)
-    finite(run(images()), "the answer" if case.mode == "inference" else "the loss")
-    timing = clock(run, images, LATENCY_SECONDS, case.device, PATIENCE * limit_s, case.cache, frequencies)
+    run, inputs = timed_pass(case, network), inputs_of(case, network)
+    finite(run(inputs()), "the answer" if case.mode == "inference" else "the loss")
+    timing = clock(run, inputs, LATENCY_SECONDS, case.device, PATIENCE * limit_s, case.cache, frequencies)
     samples = {"latency_ms": timing.samples_ms, "cpu_ms": timing.cpu_samples_ms}
     if timing.device_samples_ms:
         samples["device_ms"] = list(timing.device_samples_ms)
     return Record(case, "ok", metrics=metrics_of(samples, case.batch), samples=samples, notes=circumstances(timing))
 
 
-def images_of(case: Case) -> Callable[[], Tensor]:
-    """Makes random images for the case, at a new address each time."""
-    return partial(random_images, Grid(case.height, case.width), case.batch, case.dtype, case.device)
+def inputs_of(case: Case, network: nn.Module) -> Callable[[], Tensor]:
+    """Makes random images for the case, or tokens for a mixer alone, at a new address each time."""
+    return partial(random_inputs, network, Grid(case.height, case.width), case.batch, case.dtype, case.device)
 
 
 def timed_pass(case: Case, network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -20,16 +20,17 @@ import torch
 from torch import nn
 
 from suite import memory
+from suite.alone import Alone
 from suite.case import Case
 from suite.count import count, parameters
 from suite.disturbance import Frequencies
 from suite.field import fields
-from suite.latency import images_of, labels, latency, timed_pass
+from suite.latency import inputs_of, labels, latency, timed_pass
 from suite.record import Metric, Record
 from suite.simulate import simulate
 from suite.step import DTYPES, NotFiniteError, attention_backend
 from suite.training.keep import NOTHING, Keep
-from variants.contract import Design, Grid
+from variants.contract import Buildable, Design, Grid
 
 if TYPE_CHECKING:
     from suite.compiled import Compilation
@@ -76,16 +77,19 @@ class Bench:
         notes: dict[str, Any] = {"policy": design.policy}
         if case.params_budget:
             notes["residual"] = residual(design, case)
+        if card := getattr(design, "card", None):
+            notes |= {"stated_time": card.time, "stated_memory": card.memory}
+        source = Alone(design) if case.scope == "mixer" else design
         with attention_backend(case.backend):
             if case.quantity == "static":
-                record = static(case, design)
+                record = static(case, source)
             elif case.quantity == "accuracy":
                 record = self._accuracy(case, design, keep)
             else:
-                record = self._run(case, design, notes, limit_s)
+                record = self._run(case, source, notes, limit_s)
         return replace(record, notes=notes | record.notes)
 
-    def _run(self, case: Case, design: Design, notes: dict[str, Any], limit_s: float) -> Record:
+    def _run(self, case: Case, design: Buildable, notes: dict[str, Any], limit_s: float) -> Record:
         known = self.built
         built = self._build(case, design)
         notes["build_s"] = 0.0 if built is known else built.seconds
@@ -102,7 +106,7 @@ class Bench:
         new = partial(design.build, case.task, case.classes, Grid(case.height, case.width))
         return Cell(case, new, self.progress, keep).record()
 
-    def _build(self, case: Case, design: Design) -> Built:
+    def _build(self, case: Case, design: Buildable) -> Built:
         mode = case.mode if case.compiled else "inference"  # a network is compiled for one of them
         key = replace(case, quantity="static", mode=mode, round=0, cache="cold", fills_memory=False)
         if self.built is None or self.key != key:
@@ -119,7 +123,7 @@ def current(device: str) -> AbstractContextManager[object]:
     return nullcontext() if device == "cpu" else torch.cuda.device(device)
 
 
-def build(case: Case, design: Design) -> Built:
+def build(case: Case, design: Buildable) -> Built:
     """The network of the case, compiled if it asks for that."""
     start = time.perf_counter()
     torch.manual_seed(case.seed)
@@ -130,7 +134,7 @@ def build(case: Case, design: Design) -> Built:
         return Built(network, seconds)
     from suite.compiled import compile_by
 
-    run = partial(timed_pass(case, network), images_of(case)())
+    run = partial(timed_pass(case, network), inputs_of(case, network)())
     return Built(network, seconds, compile_by(network, run, case.device))
 
 
@@ -162,7 +166,7 @@ def residual(design: Design, case: Case) -> float:
     return (total - head) / (case.params_budget or total) - 1
 
 
-def static(case: Case, design: Design) -> Record:
+def static(case: Case, design: Buildable) -> Record:
     """Parameters, multiply-adds (MACs), the floating-point operations in them (two each), and those beside them."""
     counts = count(design, case.task, case.classes, Grid(case.height, case.width))
     metrics = {name: Metric(value, "parameters") for name, value in asdict(counts).items() if name.startswith("params")}
@@ -172,10 +176,10 @@ def static(case: Case, design: Design) -> Record:
     return Record(case, "ok", metrics=metrics)
 
 
-def footprint(case: Case, design: Design, network: nn.Module) -> Record:
+def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     """Peak memory, beside what the simulation says of it; of a compiled network, which nothing simulates, alone."""
     targets = labels(case) if case.mode == "train" else None
-    taken = memory.measure(network, images_of(case)(), targets, case.mode, case.device, case.compiled)
+    taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, case.compiled)
     metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
     notes = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
     if case.compiled:
@@ -189,7 +193,7 @@ def footprint(case: Case, design: Design, network: nn.Module) -> Record:
 
 def reach(case: Case, network: nn.Module) -> Record:
     """What the output at the centre depends on, layer by layer, before any training."""
-    found = fields(network, images_of(case)())
+    found = fields(network, inputs_of(case, network)())
     return Record(case, "ok", metrics=found.metrics(), samples=found.shares, notes={"tokens": str(found.tokens)})
 
 

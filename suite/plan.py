@@ -17,14 +17,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from suite.axes import Axes, Limits
+from suite.alone import Alone
+from suite.axes import OF_A_MIXER, Axes, Limits
 from suite.case import Case
+from suite.forms import tells_layers, with_decoders
 from suite.machine import Calibration
 from suite.predict import Prediction, case_seconds, predict
 from suite.simulate import Simulated, simulate
 from suite.training.cases import trainings
 from suite.units import bytes_text, duration
-from variants.contract import Design, Grid
+from variants.contract import Buildable, Design, Grid
 
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need
 FIELD_IMAGES = 3  # of noise, over which an effective field is averaged
@@ -146,18 +148,6 @@ class Workload(NamedTuple):
     backend: str
 
 
-def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design | ValueError]:
-    """By name, the design with each decoder ("" is its own), or the sentence that says why it does not take it."""
-    forms: dict[str, Design | ValueError] = {}
-    for decoder in decoders:
-        try:
-            form = design.with_decoder(decoder) if decoder else design
-            forms[form.decoder_name] = form
-        except ValueError as error:
-            forms[decoder] = error
-    return forms
-
-
 class Planner:
     """Plans one fitted design, each of whose networks is simulated once."""
 
@@ -173,9 +163,15 @@ class Planner:
         """All of them: resolution by resolution, task by task."""
         quantities = {"static": self._static, "memory": self._memory, "latency": self._latency}
         quantities |= {"field": self._field, "accuracy": self._accuracy}
-        for size, task, quantity in product(self.axes.resolutions, self.axes.tasks, self.axes.quantities):
-            for case in quantities[quantity](size, task):
-                yield from map(self.planned, self._decoded(case))
+        axes = self.axes
+        for size, scope, task, quantity in product(axes.resolutions, axes.scopes, axes.tasks, axes.quantities):
+            if scope == "network":
+                for case in quantities[quantity](size, task):
+                    yield from map(self.planned, self._decoded(case))
+            elif task == axes.tasks[0] and quantity in OF_A_MIXER:
+                for case in quantities[quantity](size, "classification"):
+                    if case.mode == "inference":
+                        yield self.planned(replace(case, scope="mixer", classes=1))
 
     def _decoded(self, case: Case) -> Iterator[Case]:
         """The case as it is; for segmentation, one for each decoder."""
@@ -185,8 +181,10 @@ class Planner:
         for decoder, form in self.decoders.items():
             yield replace(case, decoder=decoder, recipe="" if isinstance(form, ValueError) else str(form))
 
-    def _form(self, case: Case) -> Design | ValueError:
-        """The design with the case's decoder, or why it does not take it."""
+    def _form(self, case: Case) -> Buildable | ValueError:
+        """The design with the case's decoder, or why it does not take it; or its mixer."""
+        if case.scope == "mixer":
+            return Alone(self.design)
         return self.decoders[case.decoder] if case.task == "segmentation" else self.design
 
     def planned(self, case: Case) -> Planned:
@@ -233,7 +231,7 @@ class Planner:
         """The simulation of the case's network, taken once. Raises whatever it raised."""
         size, form = Grid(case.height, case.width), self._form(case)
         work = Workload(case.task, case.classes, size, case.mode, case.dtype, case.backend)
-        key = case.decoder, work
+        key = f"{case.scope} {case.decoder}", work
         if key not in self.seen:
             try:
                 self.seen[key] = self.simulate(form, **work._asdict())
@@ -292,9 +290,3 @@ class Planner:
             params_budget=axes.params,
             threads=axes.threads[0],
         )
-
-
-def tells_layers(design: Design, case: Case) -> bool:
-    """Whether the case's network says which of its blocks are layers; it is built without memory."""
-    with torch.device("meta"):
-        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), "layers")

@@ -25,8 +25,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from suite.account import CATEGORIES, Account, watch
 from suite.shapes import run_on_meta
-from suite.step import DTYPES, attention_backend, forward_backward, infer, random_images, random_targets
-from variants.contract import Design, Grid
+from suite.step import DTYPES, attention_backend, forward_backward, infer, random_inputs, random_targets
+from variants.contract import Buildable, Grid
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Simulated:
 
 
 def simulate(
-    design: Design, task: str, classes: int, size: Grid,
+    design: Buildable, task: str, classes: int, size: Grid,
     batch: int = 1, mode: str = "inference", dtype: str = "float32", backend: str = "sdpa",
 ) -> Simulated:  # fmt: skip
     """Simulates inference or a training step (`mode`) of the design on images of this size in pixels."""
     with torch.device("meta"):
         network = design.build(task, classes, size).to(DTYPES[dtype])
-        images = random_images(size, batch, dtype, "meta")
+        images = random_inputs(network, size, batch, dtype, "meta")
         targets = random_targets(task, classes, size, batch, "meta")
     with torch.device("meta"), attention_backend(backend), Attention(backend == "math"):
         if mode == "inference":

@@ -43,6 +43,14 @@ def random_images(size: Grid, batch: int, dtype: str, device: str = "cpu") -> Te
     return torch.randn(batch, 3, size.y, size.x, dtype=DTYPES[dtype], device=device)
 
 
+def random_inputs(network: nn.Module, size: Grid, batch: int, dtype: str, device: str = "cpu") -> Tensor:
+    """Normal noise as the network takes it: images, or tokens `b y x d` if it says how wide they are."""
+    width = getattr(network, "token_width", None)
+    if width is None:
+        return random_images(size, batch, dtype, device)
+    return torch.randn(batch, size.y, size.x, width, dtype=DTYPES[dtype], device=device)
+
+
 def random_targets(task: str, classes: int, size: Grid, batch: int, device: str = "cpu") -> Tensor:
     """Labels: `b`, or `b Y X` for segmentation."""
     shape = (batch,) if task == "classification" else (batch, size.y, size.x)

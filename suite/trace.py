@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.shapes import run_on_meta
+from suite.step import random_inputs
 from variants.contract import Grid
 
 with warnings.catch_warnings():  # fvcore scripts a function that we never call, which torch deprecates
@@ -39,7 +40,7 @@ def fvcore_macs(network: nn.Module, size: Grid) -> int:
 
     CountError if the trace holds an operator that multiplies and has no handle.
     """
-    image = torch.empty(1, 3, size.y, size.x, device="meta")
+    image = random_inputs(network, size, 1, "float32", "meta")
     analysis = FlopCountAnalysis(network, image).uncalled_modules_warnings(False).unsupported_ops_warnings(False)
     analysis.tracer_warnings("none").clear_op_handles().set_op_handle(**HANDLES, **our_handles())
     with torch.no_grad(), warnings.catch_warnings(), ThreadPoolExecutor(1) as thread, Aside(thread), Recorder():

@@ -23,8 +23,8 @@ from suite.machine import Calibration
 from suite.record import read
 
 FLAGS = set(
-    "res task metric params layout position decoder classes batch device dtype backend compile mode cache threads "
-    "data train-images train-minutes train-batch lr lr-search seeds keep-weights rounds minutes case-seconds memory "
+    "res task metric scope params layout position decoder classes batch device dtype backend compile mode cache "
+    "threads data train-images train-minutes train-batch lr lr-search seeds keep-weights rounds minutes case-seconds memory "
     "run max-ms max-memory min-accuracy json csv help exact base head accept reason triples seed input out".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()

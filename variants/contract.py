@@ -126,7 +126,14 @@ class Network(Protocol):
         """The blocks with a mixer, in the order in which an image passes them: each maps `b y x d` to `b y x d`."""
 
 
-class Design(Protocol):
+class Buildable(Protocol):
+    """What an instrument asks of a recipe."""
+
+    def build(self, task: str, classes: int, size: Grid) -> Any:
+        """The nn.Module and Network for images of this size."""
+
+
+class Design(Buildable, Protocol):
     """What the suite may ask of a recipe: it plans and measures through these words alone."""
 
     @property
@@ -162,5 +169,5 @@ class Design(Protocol):
     def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Design:
         """The same design with the sizes that `fitted` found before."""
 
-    def build(self, task: str, classes: int, size: Grid) -> Any:
-        """The nn.Module and Network for images of this size."""
+    def alone(self, grid: Grid) -> tuple[Mixer, int]:
+        """One layer of the design's mixer for a grid of tokens, and its channels. ValueError if it has none."""

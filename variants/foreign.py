@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from variants.contract import Grid
+from variants.contract import Grid, Mixer
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class Foreign:
 
     def sized(self, widths: tuple[int, ...], extra: tuple[int, ...]) -> Foreign:
         return self
+
+    def alone(self, grid: Grid) -> tuple[Mixer, int]:
+        raise ValueError(f"{self} cannot be taken apart: leave out --scope mixer for models of timm")
 
     def build(self, task: str, classes: int, size: Grid) -> ForeignNetwork:
         """ValueError if the model is unknown, does not take the size, or is asked for segmentation."""

@@ -5,7 +5,7 @@
 
 Paper    Transformers are RNNs, Katharopoulos et al. 2020 (2006.16236).
 Time     4 n d² for the projections, 2 n d e + n d for the mixing: linear in n.
-Memory   S and z: d (e + 1) numbers for each image, whatever n is.
+Memory   n d, and S and z: d (e + 1) numbers for each image, whatever n is.
 Departs  no causal mask, because an image has no order.
 """
 
@@ -24,7 +24,7 @@ from variants.vit import RECIPE as VIT
 class Linear(Mixer):
     """Attention whose weights are a product of features of q and of k."""
 
-    card = Card("Linear attention", paper="2006.16236", year=2020, time="n d e", memory="d e")
+    card = Card("Linear attention", paper="2006.16236", year=2020, time="n d e", memory="n d + d e")
     takes = frozenset({"none"})  # there are no logits to bias, and a turned feature need not be positive
 
     def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned) -> None:

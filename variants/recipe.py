@@ -83,9 +83,13 @@ class Recipe:
         fixed: int | None = getattr(self.mixers[-1].make, "fixed_heads", None)
         if fixed is not None:
             return (fixed,) * len(self.widths)
+        return tuple(self.layout.heads_of(i, dim) for i, dim in enumerate(self.dims))
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Channels of the mixer in the first block of each stage."""
         inner = getattr(self.layout.block.make, "mixes_inner", False)
-        dims = [self.layout.inner(i)[0] if inner else w for i, w in enumerate(self.widths)]
-        return tuple(self.layout.heads_of(i, dim) for i, dim in enumerate(dims))
+        return tuple(self.layout.inner(i)[0] if inner else w for i, w in enumerate(self.widths))
 
     @property
     def policy(self) -> str:
@@ -164,6 +168,20 @@ class Recipe:
         if not next(network.parameters()).is_meta:
             initialise(network)
         return network
+
+    def alone(self, grid: Grid) -> tuple[Mixer, int]:
+        """The mixer that the card speaks of, built for a grid of tokens, and its channels.
+
+        It is that of the first stage which has it, with the width and heads of that stage; of mixers that take turns,
+        the last one. Where the card speaks of what surrounds the mixers, the first stage has it.
+        """
+        titles = [self.mixers_of(i)[-1].make.card.title for i in range(len(self.widths))]  # type: ignore[attr-defined]
+        stage = titles.index(self.card.title) if self.card.title in titles else 0
+        with Undrawn():
+            mixer = self._mixer(self.mixers_of(stage)[-1], stage, self.dims[stage], grid)
+        if not any(p.is_meta for p in mixer.parameters()):
+            initialise(mixer)
+        return mixer, self.dims[stage]
 
     def _taps(self, head: Part) -> tuple[int, ...]:
         """The blocks of a single stage whose features the head wants; see `Backbone`."""

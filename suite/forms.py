@@ -1,0 +1,28 @@
+"""The forms in which one design is planned: with each decoder; and whether its networks tell their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from suite.case import Case
+from variants.contract import Buildable, Design, Grid
+
+
+def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design | ValueError]:
+    """By name, the design with each decoder ("" is its own), or the sentence that says why it does not take it."""
+    forms: dict[str, Design | ValueError] = {}
+    for decoder in decoders:
+        try:
+            form = design.with_decoder(decoder) if decoder else design
+            forms[form.decoder_name] = form
+        except ValueError as error:
+            forms[decoder] = error
+    return forms
+
+
+def tells_layers(design: Buildable, case: Case) -> bool:
+    """Whether the case's network says which of its blocks are layers; it is built without memory."""
+    with torch.device("meta"):
+        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), "layers")
