@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from suite.outcome import Event
 from suite.record import Metric, Record
-from suite.run import Event
 from suite.units import bytes_text, count_text, duration
 
 LINES = 8
@@ -24,6 +24,7 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self.last: deque[Text] = deque(maxlen=LINES)
+        self.running: dict[str, str] = {}  # by device
         self.progress = Progress(
             BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}"),
             console=self.console,
@@ -45,11 +46,13 @@ class Display:
     def __call__(self, event: Event) -> None:
         left = f"about {duration(event.seconds_left)} left"
         share = f" {event.fraction:.0%}" if 0 < event.fraction < 1 else ""
+        self.running[event.planned.case.device] = f"{event.planned.case}{share}"
         self.progress.update(
-            self.bar, completed=event.done, total=event.total, left=left, description=f"{event.planned.case}{share}"
+            self.bar, completed=event.done, total=event.total, left=left, description="\n".join(self.running.values())
         )
         if event.record is None:
             return
+        del self.running[event.planned.case.device]
         line = Text(f"{event.done}/{event.total}  {event.planned.case}  ") + outcome(event.record)
         self.last.append(line)
         if not self.console.is_terminal:

@@ -2,7 +2,7 @@
 
 The order: every static quantity; memory and the first round of latency, resolution by resolution; fields; accuracy,
 within its share of what is left; what the first round had no time for; the later rounds of latency, each in a fresh
-process; then more accuracy while time remains.
+process; then more accuracy while time remains. CUDA devices work at the same time, the CPU alone (suite/lanes.py).
 A case is started only if it should end in time. What was not reached is a record too, and the same command goes on
 with it.
 """
@@ -12,17 +12,20 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from threading import RLock
+from typing import Any
 
 from suite.afford import FIRST_SHARE
 from suite.axes import Limits
 from suite.case import Case
+from suite.lanes import Lanes, Measurer, turns
 from suite.machine import available_bytes
+from suite.outcome import Event, Outcome
 from suite.pace import Pace, first
 from suite.plan import SPARE, Plan, Planned
 from suite.record import TRY_AGAIN, Journal, Record, latest, read
@@ -35,66 +38,29 @@ FAILED = frozenset({"oom", "crash", "timeout", "nan", "diverged", "error"})
 STARTS = "starts.jsonl"
 
 
-class Measurer(Protocol):
-    """What a run asks of a worker, which is `suite.worker.Worker`."""
-
-    def __enter__(self) -> Measurer: ...
-    def __exit__(self, *error: object) -> None: ...
-    def measure(
-        self, case: Case, limit_s: float, memory_bytes: int, progress: Callable[[float], None] | None = None
-    ) -> Record: ...
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a display shows: a case that begins or goes on (no record), or that has ended with its record."""
-
-    planned: Planned
-    fraction: float
-    record: Record | None
-    done: int
-    total: int
-    seconds_left: float
-
-
-@dataclass
-class Outcome:
-    """What became of a run."""
-
-    measured: int = 0
-    kept: int = 0  # what an earlier start had measured
-    not_tried: int = 0  # does not apply, too large, too slow
-    not_reached: int = 0
-    interrupted: bool = False
-    seconds: float = 0.0
-    measuring_seconds: float = 0.0
-
-    @property
-    def overhead(self) -> float:
-        """The share of the run that was not spent measuring."""
-        return max(0.0, 1 - self.measuring_seconds / self.seconds) if self.measured else 0.0
-
-
 def run(
     plan: Plan,
     folder: Path,
     limits: Limits,
     worker: Callable[[], Measurer],
     tell: Callable[[Event], None] = lambda event: None,
-    machine: dict[str, Any] | None = None,
+    machines: Mapping[str, Any] | None = None,
     request: dict[str, Any] | None = None,
+    planning_seconds: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Measures what the folder does not hold yet, each round in a new `worker()`.
+    """Measures what the folder does not hold yet, each round in a new `worker()` for each device.
 
-    starts.jsonl keeps the request (whatever it is) and, at the end, the outcome.
+    Records carry the fingerprint that `machines` holds of their device. starts.jsonl keeps the request (whatever it
+    is) and, at the end, the outcome.
 
     Ctrl-C ends it cleanly: the case in flight is dropped and the outcome is `interrupted`. ValueError if the folder
     cannot be written, or belongs to a sweep that is still running.
     """
     with _opened(folder) as journal:
-        sweep = Sweep(plan, journal, limits, worker, tell, machine or {}, clock)
-        sweep.note({"request": request or {}, "limits": asdict(limits), "machine": machine or {}})
+        sweep = Sweep(plan, journal, limits, worker, tell, machines or {}, clock)
+        sweep.outcome.spend("planning", planning_seconds)
+        sweep.note({"request": request or {}, "limits": asdict(limits), "machines": machines or {}})
         try:
             sweep.measure()
         except KeyboardInterrupt:
@@ -119,12 +85,13 @@ class Sweep:
         limits: Limits,
         worker: Callable[[], Measurer],
         tell: Callable[[Event], None],
-        machine: dict[str, Any],
+        machines: Mapping[str, Any],
         clock: Callable[[], float],
     ) -> None:
         self.plan, self.journal, self.limits, self.worker = plan, journal, limits, worker
-        self.tell, self.machine, self.clock = tell, machine, clock
+        self.tell, self.machines, self.clock = tell, machines, clock
         self.trainings = Keep(str(journal.path.parent))
+        self.lock = RLock()  # held by one lane at a time, while it changes what follows or writes
         self.began, self.pace, self.outcome = clock(), Pace(), Outcome()
         self.deadline = self.began + limits.minutes * 60 if limits.minutes else math.inf
         self.held = {r.id: r for r in latest(journal.records) if r.status not in UNTRIED}
@@ -160,6 +127,8 @@ class Sweep:
                 reason = f"not reached, needs about {max(minutes, 0.1):.1f} min: start the same command again"
                 self._append(self._unmeasured(planned, "not_reached", reason))
         self.outcome.seconds = self.clock() - self.began
+        known = sum(seconds for name, seconds in self.outcome.spent.items() if name != "planning")
+        self.outcome.spend("rest", self.outcome.seconds - known)
         self.note(asdict(self.outcome) | {"overhead": round(self.outcome.overhead, 4)})
         return self.outcome
 
@@ -176,16 +145,18 @@ class Sweep:
         return max(self.deadline - reserved, now + ACCURACY_SHARE * (self.deadline - now))
 
     def _stage(self, cases: Iterable[Planned], until: float) -> None:
-        """Measures those that are missing and should end before `until`, in one worker that starts when needed."""
-        with ExitStack() as stack:
-            worker: Measurer | None = None
-            for planned in cases:
-                if planned.case.id in self.held or self._failed_in_first_round(planned):
-                    continue
-                if self.clock() + self.pace.seconds(planned) > until:
-                    continue
-                worker = worker or stack.enter_context(self.worker())
-                self._measure(worker, planned)
+        """Measures those that are missing and should end before `until`."""
+        with Lanes(self.worker) as lanes:
+            for turn in turns(cases):
+                lanes.run(turn, partial(self._turn, lanes, until))
+
+    def _turn(self, lanes: Lanes, until: float, planned: Planned) -> None:
+        with self.lock:
+            if planned.case.id in self.held or self._failed_in_first_round(planned):
+                return
+            if self.clock() + self.pace.seconds(planned) > until:
+                return
+        self._measure(lanes, planned)
 
     def _failed_in_first_round(self, planned: Planned) -> bool:
         """A case that failed once is not tried in every round: its later rounds take over the reason."""
@@ -195,19 +166,20 @@ class Sweep:
         self._keep(planned, self._unmeasured(planned, before.status, f"as in the first round: {before.reason}"))
         return True
 
-    def _measure(self, worker: Measurer, planned: Planned) -> None:
-        case, limit = planned.case, self._limit(planned)
+    def _measure(self, lanes: Lanes, planned: Planned) -> None:
+        case, limit, worker = planned.case, self._limit(planned), lanes.worker(planned.case)
         allowed = min(limit, self.deadline - self.clock() + GRACE)
         self._tell(planned, 0.0)
         began = self.clock()
         record = worker.measure(case, allowed, self._memory(case), lambda fraction: self._tell(planned, fraction))
-        if record.status == "timeout" and allowed < limit:
-            return  # the run's minutes were over, not the case's: not reached
-        if not record.notes.get("resumed_at"):  # else an earlier start has done a part of it
-            self.pace.learn(planned, self.clock() - began)
-        self.outcome.measured += 1
-        self.outcome.measuring_seconds += record.seconds
-        self._keep(planned, record)
+        if lanes.stopped or (record.status == "timeout" and allowed < limit):
+            return  # the run was over, not the case: not reached
+        with self.lock:
+            self.outcome.charge(record, self.clock() - began)
+            if not record.notes.get("resumed_at"):  # else an earlier start has done a part of it
+                self.pace.learn(planned, self.clock() - began)
+            self.outcome.measured += 1
+            self._keep(planned, record)
 
     def _limit(self, planned: Planned) -> float:
         """The seconds after which a case counts as hung."""
@@ -220,7 +192,7 @@ class Sweep:
 
     def _keep(self, planned: Planned, record: Record) -> None:
         predicted = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
-        machine = record.machine or self.machine
+        machine = record.machine or self._machine(planned)
         self._append(replace(record, notes=predicted | record.notes, machine=machine))
         self.held[planned.case.id] = record
         self.trainings.discard(planned.case.id)
@@ -228,7 +200,8 @@ class Sweep:
 
     def _append(self, record: Record) -> None:
         try:
-            self.journal.append(record)
+            with self.outcome.spending("writing", self.clock):
+                self.journal.append(record)
         except OSError as error:
             place, why = self.journal.path, error.strerror or error
             raise ValueError(f"cannot write to {place} ({why}): make room and start the same command again") from None
@@ -245,14 +218,19 @@ class Sweep:
 
     def _unmeasured(self, planned: Planned, status: str, reason: str) -> Record:
         notes = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
-        return Record(planned.case, status, reason, notes=notes, machine=self.machine, started=_now())
+        return Record(planned.case, status, reason, notes=notes, machine=self._machine(planned), started=_now())
+
+    def _machine(self, planned: Planned) -> dict[str, Any]:
+        """The fingerprint of this machine with the case's device."""
+        return dict(self.machines.get(planned.case.device, {}))
 
     def _tell(self, planned: Planned, fraction: float, record: Record | None = None) -> None:
-        done = self.outcome.kept + self.outcome.measured
-        missing = sum(self.pace.seconds(p) for p in self.plan.tried if p.case.id not in self.held)
-        missing -= fraction * self.pace.seconds(planned) if record is None else 0.0
-        left = max(0.0, min(missing, self.deadline - self.clock()))
-        self.tell(Event(planned, fraction, record, done, len(self.plan.tried), left))
+        with self.lock, self.outcome.spending("showing", self.clock):
+            done = self.outcome.kept + self.outcome.measured
+            missing = sum(self.pace.seconds(p) for p in self.plan.tried if p.case.id not in self.held)
+            missing -= fraction * self.pace.seconds(planned) if record is None else 0.0
+            left = max(0.0, min(missing, self.deadline - self.clock()))
+            self.tell(Event(planned, fraction, record, done, len(self.plan.tried), left))
 
     def note(self, values: dict[str, Any]) -> None:
         """Adds a line to starts.jsonl."""

@@ -134,6 +134,12 @@ class Worker:
             return "crash", f"the process was ended by {signal.Signals(-code).name}; see {self.log.name}"
         return "crash", f"the process ended with exit code {code}; see {self.log.name}"
 
+    def stop(self) -> None:
+        """Ends the process while another thread waits for it in `measure`, which then returns a crash."""
+        if (process := self.process) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """Ends the process and its children at once, if there are any."""
         if self.process is None:

@@ -60,6 +60,9 @@ class FakeWorker:
     def __exit__(self, *error: object) -> None:
         pass
 
+    def stop(self) -> None:
+        pass
+
     def measure(
         self, case: Case, limit_s: float, memory_bytes: int, progress: Callable[[float], None] | None = None
     ) -> Record:

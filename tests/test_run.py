@@ -13,9 +13,10 @@ from sweeps import CALIBRATIONS, DATA, FakeWorker, axes, pretend
 
 from suite.axes import Learning, Limits
 from suite.case import Case
+from suite.outcome import Event, Outcome
 from suite.plan import Plan, plan
 from suite.record import Journal, Record, latest, read
-from suite.run import GRACE, STARTS, Event, Outcome, run
+from suite.run import GRACE, STARTS, run
 
 ALL = "params,memory,latency,accuracy"
 
@@ -158,7 +159,9 @@ def test_events_tell_of_progress_and_of_the_time_left(tmp_path: Path) -> None:
 
 def test_records_carry_prediction_and_machine_and_the_run_its_overhead(tmp_path: Path) -> None:
     machine, worker = {"identity": {"cpu": "abacus"}}, FakeWorker()
-    outcome = run(planned(32), tmp_path, Limits(), worker, machine=machine, request={"res": "32"}, clock=worker.clock)
+    outcome = run(
+        planned(32), tmp_path, Limits(), worker, machines={"cpu": machine}, request={"res": "32"}, clock=worker.clock
+    )
     record = next(r for r in read(tmp_path) if r.case.quantity == "memory")
     assert record.notes["predicted_bytes"] == 100 * 32**2
     assert record.machine == machine

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def test_a_hang_ends_at_its_limit_and_the_next_case_runs(worker: Worker) -> None
     assert time.monotonic() - start < 30
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+    assert run(worker).status == "ok"
+
+
+def test_another_thread_can_stop_a_measurement(worker: Worker) -> None:
+    run(worker)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run, worker, design="sleeper")
+        time.sleep(0.5)
+        worker.stop()
+        assert waiting.result(30).status == "crash"
     assert run(worker).status == "ok"
 
 
