@@ -50,7 +50,9 @@ class Request:
     compile: str = option("no", "no, yes: whether torch.compile makes the network, for memory and latency.", WORK)
     cache: str = option("cold", "cold, warm: before each call, for latency on CUDA.", WORK)
     threads: str = option("", "Of the CPU; several such as 1,2 are rows of their own. By default all.", WORK)
-    data: str = option("scenes", "scenes, scenes:FAMILY, digits, folder:PATH; each is trained on by itself.", LEARNING)
+    data: str = option(
+        "scenes", "scenes:FAMILY, digits, hf:NAME, {folder,pets,voc,ade20k,cityscapes,imagenet}:PATH.", LEARNING
+    )
     train_images: int = option(2000, "Images that a network learns from.", LEARNING)
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
     train_batch: int = option(16, "Images of a step.", LEARNING)

@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it once, when it is imported
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads anything
 
 import random
 from importlib.util import find_spec

@@ -201,12 +201,12 @@ MASK_ERRORS: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: mask(p / "masks" / "3.png", [[9] * 8] * 4),
      "{p}/masks/3.png holds the number 9, but no mask holds 2: number the classes from 0 without a gap, or list"),
     (lambda p: (mask(p / "masks" / "3.png", [[2] * 8] * 4), (p / "classes.txt").write_text("ground\nthing\n")),
-     "{p}/masks/3.png holds the number 2, but the classes end at 1: mend it"),
+     "{p}/masks/3.png holds the number 2, which stands for no class: mend it"),
     (lambda p: picture(p / "masks" / "3.png", y=4), "{p}/masks/3.png is a picture in mode RGB, not a mask: save class"),
     (lambda p: broken(p / "masks" / "3.png"), "{p}/masks/3.png cannot be read as PNG or JPEG "),
     (lambda p: broken(p / "images" / "3.jpg"), "{p}/images/3.jpg cannot be read as PNG or JPEG "),
     (lambda p: [mask(f, [[0] * 7 + [255]] * 4) for f in (p / "masks").iterdir()],
-     "the masks beside {p}/masks/0.png hold one class only (255 is none): mark another"),
+     "the masks, such as {p}/masks/"),
 ]  # fmt: skip
 
 

@@ -1,47 +1,69 @@
-"""Dataset: pictures on disk by split, each with its target: what pictures with classes and with masks share."""
+"""Dataset: pictures on disk by split, each with its target: what pictures with classes and with masks share.
+
+At the start some of the pictures are looked at, all of them where there are few, so that what is wrong with a folder is
+said before anything is measured; the others are when they are read. As many threads read as torch has, and what was
+read is kept at its new size while there is room, so that later epochs do not wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
-from suite.data.pictures import opened, upright_size
+from suite.data.pictures import Picture, opened, own_size
+from suite.data.source import normalised
 from variants.contract import Grid
 
-MEASURED = 2000  # pictures of a split whose own size is read: enough for a median and a share
+LOOKED_AT = 2000  # pictures of a split whose heads are read: enough for a median and a share
+ROOM = 2**30  # bytes of pictures that are kept, at most ...
+SHARE = 8  # ... and at most an eighth of the memory that is free at the start
 Target = TypeVar("Target")
+Made = TypeVar("Made")
+Example = tuple[np.ndarray, np.ndarray]
+"""A picture `Y X 3` in uint8, and its target."""
 
 
 class Dataset(Generic[Target]):
-    """Items by split, each a picture and its target. The order is one of chance, by the picture's name alone."""
+    """Items by split, each a picture and its target, in an order of chance. What else a Source has, subclasses add."""
 
-    task: ClassVar[str]
     resizing: ClassVar[str]
     shift = 1 / 16
     further: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
-    def __init__(self, name: str, items: Mapping[str, Sequence[tuple[Path, Target]]]) -> None:
+    def __init__(self, name: str, items: Mapping[str, Sequence[tuple[Picture, Target]]]) -> None:
+        """ValueError names a picture whose head cannot be read."""
         self.name = name
         self.items = {split: sorted(found, key=by_chance) for split, found in items.items()}
-        self.sizes = cache(self._sizes)
+        self.sizes = {
+            split: threaded(size_of, [picture for picture, _ in found[:LOOKED_AT]])
+            for split, found in self.items.items()
+        }
+        self.kept: dict[tuple[str, int, Grid], Example] = {}
+        self.room = min(ROOM, psutil.virtual_memory().available // SHARE)
 
     def scale(self, own: Grid, size: Grid) -> float:
         """By how much a picture of this size of its own grows when `size` is asked for; below 1 it shrinks."""
         raise NotImplementedError
 
+    def example(self, picture: Picture, target: Target, size: Grid) -> Example:
+        """The picture and its target at the size. ValueError names a file that cannot be read."""
+        raise NotImplementedError
+
     def native(self, split: str) -> float | None:
-        return median(min(own.y, own.x) for own in self.sizes(split))
+        return median(min(own.y, own.x) for own in self.sizes[split])
 
     def upsampled(self, split: str, size: Grid) -> float | None:
-        return fmean(self.scale(own, size) > 1 for own in self.sizes(split))
+        return fmean(self.scale(own, size) > 1 for own in self.sizes[split])
 
     def group(self, split: str, indices: Sequence[int]) -> Tensor:
         return torch.zeros(len(indices), dtype=torch.int64)
@@ -52,12 +74,48 @@ class Dataset(Generic[Target]):
     def count(self, split: str) -> int | None:
         return len(self.items[split])
 
-    def _sizes(self, split: str) -> list[Grid]:
-        """The pictures' own sizes, of the first MEASURED ones."""
-        return [opened(picture, upright_size) for picture, _ in self.items[split][:MEASURED]]
+    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
+        """See Source.batch."""
+        light, targets = zip(*self.examples(split, indices, size), strict=True)
+        images = torch.from_numpy(np.stack(light)).to(device).permute(0, 3, 1, 2)  # b 3 Y X
+        images = normalised(images.float() / 255).contiguous()
+        return images, self.as_targets(torch.from_numpy(np.stack(targets)).to(device))
+
+    def as_targets(self, targets: Tensor) -> Tensor:
+        """Targets as a loss takes them, in int64."""
+        return targets.long()
+
+    def made(self, split: str, index: int, size: Grid) -> Example:
+        """One example, read from disk."""
+        picture, target = self.items[split][index]
+        return self.example(picture, target, size)
+
+    def examples(self, split: str, indices: Sequence[int], size: Grid) -> list[Example]:
+        """Those that are kept, and the others made; some of them are kept from now on."""
+        missing = [index for index in dict.fromkeys(indices) if (split, index, size) not in self.kept]
+        fresh = dict(zip(missing, threaded(lambda index: self.made(split, index, size), missing), strict=True))
+        for index, example in fresh.items():
+            if (needed := sum(array.nbytes for array in example)) <= self.room:
+                self.room -= needed
+                self.kept[split, index, size] = example
+        return [fresh[index] if index in fresh else self.kept[split, index, size] for index in indices]
 
 
-def by_chance(item: tuple[Path, Any]) -> bytes:
-    """A key to sort by: it depends on the names of the picture and of its folder, so not on the machine."""
+def threaded(make: Callable[[Any], Made], items: Iterable[Any]) -> list[Made]:
+    """What `make` makes of each item, in their order, by as many threads as torch has."""
+    if (threads := torch.get_num_threads()) == 1:
+        return [make(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(make, items))
+
+
+def size_of(picture: Picture) -> Grid:
+    """The picture's own size. ValueError if it cannot be read."""
+    return opened(picture, own_size)
+
+
+def by_chance(item: tuple[Picture, Any]) -> bytes:
+    """A key to sort by. It depends on the names of the picture and of its folder, or on its row: on no machine."""
     picture = item[0]
-    return sha256(f"{picture.parent.name}/{picture.name}".encode()).digest()
+    name = f"{picture.parent.name}/{picture.name}" if isinstance(picture, Path) else repr(picture)
+    return sha256(name.encode()).digest()

@@ -1,18 +1,15 @@
-"""Pictures on disk with one class each. Any layout becomes this: a list of paths and classes for each split."""
+"""Pictures on disk with one class each. Any layout becomes this: a list of pictures and classes for each split."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from suite.data.dataset import Dataset
-from suite.data.pictures import colour, filled, opened, pictures_in
-from suite.data.source import normalised
+from suite.data.dataset import Dataset, Example
+from suite.data.pictures import Picture, colour, filled, pictures_in
 from variants.contract import Grid
 
 
@@ -22,12 +19,10 @@ class Labelled(Dataset[int]):
     task = "classification"
     resizing = "bicubic to the shorter side, then the centre is cropped"
 
-    def __init__(self, name: str, names: list[str], items: dict[str, list[tuple[Path, int]]]) -> None:
+    def __init__(self, name: str, names: Sequence[str], items: Mapping[str, Sequence[tuple[Picture, int]]]) -> None:
         """`names` are those of the classes. ValueError names a file whose head cannot be read."""
         super().__init__(name, items)
-        self.names, self.classes = names, len(names)
-        for path, _ in (item for split in items.values() for item in split):
-            opened(path, lambda image: None)
+        self.names, self.classes = list(names), len(names)
 
     @property
     def chance(self) -> float:
@@ -38,12 +33,25 @@ class Labelled(Dataset[int]):
     def scale(self, own: Grid, size: Grid) -> float:
         return max(size.y / own.y, size.x / own.x)
 
-    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
-        """See Source.batch."""
-        chosen = [self.items[split][index] for index in indices]
-        light = torch.from_numpy(np.stack([filled(colour(path), size) for path, _ in chosen]))  # b Y X 3
-        images = light.to(device).permute(0, 3, 1, 2)  # b 3 Y X
-        return normalised(images.float() / 255).contiguous(), torch.tensor([c for _, c in chosen], device=device)
+    def example(self, picture: Picture, target: int, size: Grid) -> Example:
+        return filled(colour(picture), size), np.array(target)
+
+
+def in_class_folders(parts: Sequence[Path]) -> tuple[list[str], dict[Path, list[tuple[Path, int]]]]:
+    """The classes of folders that hold one folder a class, in alphabetical order, and the pictures of each of `parts`.
+
+    ValueError says what is missing, or which class the first of `parts` lacks.
+    """
+    first, *others = parts
+    found = {part: class_pictures(part) for part in parts}
+    names = sorted({name for _, name in found[first]})
+    for part in others:
+        if strange := sorted({name for _, name in found[part]} - set(names)):
+            raise ValueError(
+                f"{part / strange[0]} is a class that {first} does not hold: add it there, or take it away"
+            )
+    number = {name: i for i, name in enumerate(names)}
+    return names, {part: [(path, number[name]) for path, name in found[part]] for part in parts}
 
 
 def class_pictures(folder: Path) -> list[tuple[Path, str]]:

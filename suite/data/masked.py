@@ -1,105 +1,129 @@
-"""Pictures on disk with a mask each. Any layout becomes this: a list of picture and mask paths for each split.
+"""Pictures on disk with a mask each. Any layout becomes this: a list of pictures and masks for each split.
 
-A mask is an 8-bit grey or palette PNG of the picture's size: class numbers from 0, and 255 where no class is meant.
+A mask is an 8-bit grey or palette PNG of the picture's size. What its numbers stand for is a table: classes from 0, or
+VOID where no class is meant. 255 always is VOID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from suite.data.dataset import Dataset
-from suite.data.pictures import VOID, colour, labels, opened, padded, pictures_in, upright_size
-from suite.data.source import normalised
+from suite.data.dataset import Dataset, Example, threaded
+from suite.data.pictures import VOID, Picture, colour, labels, opened, padded, pictures_in, upright_size
+from suite.data.source import IGNORE
 from variants.contract import Grid
 
-Pair = tuple[Path, Path]
+STRANGE = 256  # in a table: what a mask must not hold
+CHECKED = 2**26  # pixels of a split's masks that are checked at the start
+Pair = tuple[Picture, Picture]
 
 
-class Masked(Dataset[Path]):
+class Masked(Dataset[Picture]):
     """A Source for segmentation."""
 
     task = "segmentation"
     resizing = "bicubic to the longer side, then padded; masks by nearest neighbour"
 
-    def __init__(self, name: str, names: list[str] | None, items: dict[str, list[Pair]]) -> None:
-        """Reads every mask. Without names the classes are the numbers that occur, which must leave no gap.
+    def __init__(
+        self, name: str, items: Mapping[str, Sequence[Pair]], stands_for: Mapping[int, int] | None = None
+    ) -> None:
+        """`stands_for`: number in a mask -> class, or VOID. Without it the numbers that occur are the classes.
 
         ValueError names a file that is unreadable, of another size than its picture, or holds a number of no class.
+        Without a table all masks are read for that; else those that are the first CHECKED pixels of a split.
         """
         super().__init__(name, items)
-        pixels = {mask: counted(image, mask) for split in items.values() for image, mask in split}
-        self.classes = len(names) if names is not None else classes_in(pixels)
-        for mask, count in pixels.items():
-            if (strange := highest(count)) >= self.classes:
-                raise ValueError(
-                    f"{mask} holds the number {strange}, but the classes end at {self.classes - 1}: mend it"
-                )
-        self.chance = guess(np.sum([pixels[mask] for _, mask in items["test"]], axis=0))
+        self.counts = cache(counts)
+        if stands_for is None:
+            everything = [pair for split in self.items.values() for pair in split]
+            classes = classes_in(everything, threaded(self.counts, everything))
+            stands_for = {number: number for number in range(classes)}
+        self.classes = 1 + max(number for number in stands_for.values() if number != VOID)
+        self.table = np.full(VOID + 1, STRANGE, np.int16)
+        self.table[[*stands_for, VOID]] = [*stands_for.values(), VOID]
+        for split, pairs in self.items.items():
+            pixels = np.cumsum([own.n for own in self.sizes[split]])
+            threaded(self.numbers_in, pairs[: 1 + int(np.searchsorted(pixels, CHECKED))])
+
+    @cached_property
+    def chance(self) -> float:
+        """The mIoU of the answer that every pixel of the test images is of their most frequent class."""
+        numbers = np.sum(threaded(self.numbers_in, self.items["test"]), axis=0)  # 256
+        count = np.bincount(self.table, numbers, STRANGE + 1)[: self.classes]
+        return float(count.max() / max(count.sum(), 1) / max(np.count_nonzero(count), 1))
+
+    def numbers_in(self, pair: Pair) -> np.ndarray:
+        """`256`: how many pixels of the mask hold each number. ValueError if one of them is no class."""
+        count = self.counts(pair)
+        self.refuse(pair[1], np.flatnonzero(count))
+        return count
+
+    def refuse(self, mask: Picture, numbers: np.ndarray) -> None:
+        """ValueError if one of the numbers in the mask is no class."""
+        if (strange := numbers[self.table[numbers] == STRANGE]).size:
+            raise ValueError(f"{mask} holds the number {strange[0]}, which stands for no class: mend it")
 
     def scale(self, own: Grid, size: Grid) -> float:
         return min(size.y / own.y, size.x / own.x)
 
-    def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
-        """See Source.batch."""
-        chosen = [self.items[split][index] for index in indices]
-        light, target = zip(*(padded(colour(image), labels(mask), size) for image, mask in chosen), strict=True)
-        images = torch.from_numpy(np.stack(light)).to(device).permute(0, 3, 1, 2)  # b 3 Y X
-        return normalised(images.float() / 255).contiguous(), torch.from_numpy(np.stack(target)).to(device)
+    def example(self, picture: Picture, target: Picture, size: Grid) -> Example:
+        image, mask = colour(picture), labels(target)
+        fit(picture, Grid(image.height, image.width), target, Grid(mask.height, mask.width))
+        light, numbers = padded(image, mask, size)
+        self.refuse(target, numbers)
+        return light, self.table[numbers].astype(np.uint8)
+
+    def as_targets(self, targets: Tensor) -> Tensor:
+        return targets.long().masked_fill_(targets == VOID, IGNORE)
 
 
-def pairs(folder: Path) -> list[Pair]:
-    """The pictures in `folder/images` with their masks in `folder/masks`. ValueError says which has no partner."""
-    kinds = {}
-    for kind in ("images", "masks"):
-        if not (folder / kind).is_dir():
-            raise ValueError(f"{folder} holds no {kind}/: segmentation needs pictures in images/ and masks in masks/")
-        kinds[kind] = {path.stem: path for path in pictures_in(folder / kind)}
-        if not kinds[kind]:
-            raise ValueError(f"{folder / kind} holds no PNG or JPEG: add some")
-    images, masks = kinds["images"], kinds["masks"]
+def paired(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    """The pictures of one folder with their masks in the other. ValueError says which has no partner."""
+    found: dict[Path, dict[str, Path]] = {}
+    for folder in (images, masks):
+        if not folder.is_dir():
+            needs = f"segmentation needs pictures in {images.name}/ and masks in {masks.name}/"
+            raise ValueError(f"{folder.parent} holds no {folder.name}/: {needs}")
+        found[folder] = {path.stem: path for path in pictures_in(folder)}
+        if not found[folder]:
+            raise ValueError(f"{folder} holds no PNG or JPEG: add some")
     for here, there, missing in ((images, masks, "mask"), (masks, images, "picture")):
-        if alone := sorted(set(here) - set(there)):
-            raise ValueError(f"{here[alone[0]]} has no {missing} of the same name: add it, or take the file away")
-    return [(images[stem], masks[stem]) for stem in sorted(images)]
+        if alone := sorted(set(found[here]) - set(found[there])):
+            stray = found[here][alone[0]]
+            raise ValueError(f"{stray} has no {missing} of the same name: add it, or take the file away")
+    return [(found[images][stem], found[masks][stem]) for stem in sorted(found[images])]
 
 
-def counted(image: Path, mask: Path) -> np.ndarray:
-    """How many pixels of the mask hold each number from 0 to 255. ValueError if picture and mask differ in size."""
+def counts(pair: Pair) -> np.ndarray:
+    """`256`: how many pixels of the mask hold each number. ValueError if picture and mask differ in size."""
+    image, mask = pair
     numbers = np.asarray(labels(mask))
-    size = opened(image, upright_size)
-    if (size.y, size.x) != numbers.shape:
-        y, x = numbers.shape
-        raise ValueError(f"{mask} is {y}x{x}, but {image} is {size}: give both the same rows and columns")
+    fit(image, opened(image, upright_size), mask, Grid(*numbers.shape))
     return np.bincount(numbers.ravel(), minlength=VOID + 1)
 
 
-def guess(count: np.ndarray) -> float:
-    """The mIoU of the answer that every pixel is of the most frequent class."""
-    count = count[:VOID]
-    return float(count.max() / max(count.sum(), 1) / max(np.count_nonzero(count), 1))
+def fit(image: Picture, size: Grid, mask: Picture, masked: Grid) -> None:
+    """ValueError if picture and mask differ in size."""
+    if size != masked:
+        raise ValueError(f"{mask} is {masked}, but {image} is {size}: give both the same rows and columns")
 
 
-def highest(count: np.ndarray) -> int:
-    """The largest class number that occurs, or -1."""
-    return int(max(np.flatnonzero(count[:VOID]), default=-1))
-
-
-def classes_in(pixels: dict[Path, np.ndarray]) -> int:
+def classes_in(pairs: Sequence[Pair], counts: Sequence[np.ndarray]) -> int:
     """How many classes the masks hold. ValueError for fewer than two, and for a gap in the numbers."""
-    occurs = np.sum(list(pixels.values()), axis=0)[:VOID] > 0
+    occurs = np.sum(counts, axis=0)[:VOID] > 0
     classes = int(occurs.sum())
     if classes < 2:
-        raise ValueError(f"the masks beside {next(iter(pixels))} hold one class only (255 is none): mark another")
+        raise ValueError(f"the masks, such as {pairs[0][1]}, hold one class only (255 is none): mark another")
     if occurs[:classes].all():
         return classes
-    culprit = next(mask for mask, count in pixels.items() if highest(count) >= classes)
-    gap = int(np.flatnonzero(~occurs)[0])
+    gap, highest = int(np.flatnonzero(~occurs)[0]), int(np.flatnonzero(occurs)[-1])
+    culprit = next(mask for (_, mask), count in zip(pairs, counts, strict=True) if count[highest])
     raise ValueError(
-        f"{culprit} holds the number {highest(pixels[culprit])}, but no mask holds {gap}: number the classes from 0 "
-        f"without a gap, or list their names in classes.txt"
+        f"{culprit} holds the number {highest}, but no mask holds {gap}: number the classes from 0 without a gap, or "
+        f"list their names in classes.txt"
     )

@@ -4,27 +4,35 @@ Reading     turned upright by EXIF orientation; grey becomes three equal channel
             what is transparent shows white. A file beyond Pillow's limit against decompression bombs is refused.
 Classify    the shortest side is resized to fit, then the centre is cropped: `filled`.
 Segment     the whole picture is resized to fit, then padded below and to the right: `padded`. Masks are resized by
-            nearest neighbour; padding, and the value 255 in the file, become IGNORE.
+            nearest neighbour; padding is VOID, which becomes IGNORE.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from io import BytesIO
+from math import inf
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from suite.data.source import IGNORE
 from variants.contract import Grid
 
+FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # some well-known sets hold the last two under the name of a JPEG
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MASK_MODES = ("1", "L", "P")  # one number a pixel, of at most 8 bits
-VOID = 255  # in a mask file: no class
+VOID = 255  # in a mask: no class
 SMOOTH, NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
 T = TypeVar("T")
+
+
+class Picture(Protocol):
+    """Where a picture is: a Path, or whatever else has the bytes of a file and says its name by `str`."""
+
+    def read_bytes(self) -> bytes:
+        """The whole file."""
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -32,23 +40,30 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
-def opened(path: Path, use: Callable[[Image.Image], T]) -> T:
+def opened(picture: Picture, use: Callable[[Image.Image], T]) -> T:
     """What `use` makes of the picture. ValueError names a file that is not a readable PNG or JPEG, or too large."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
-                return use(image)
+        file = picture if isinstance(picture, Path) else BytesIO(picture.read_bytes())
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or inf):
+                raise Image.DecompressionBombWarning  # Pillow itself only warns, up to twice that many
+            return use(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ValueError(f"{path} has over {Image.MAX_IMAGE_PIXELS} pixels: make it smaller or take it away") from None
+        most = Image.MAX_IMAGE_PIXELS
+        raise ValueError(f"{picture} has over {most} pixels: make it smaller or take it away") from None
     except Exception as error:  # Pillow meets a broken file with many kinds of exception
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read as PNG or JPEG ({why}): mend it or take it away") from None
+        raise ValueError(f"{picture} cannot be read as PNG or JPEG ({why}): mend it or take it away") from None
 
 
 def upright(image: Image.Image) -> Image.Image:
     """Turned as its EXIF orientation says, decoded."""
     return ImageOps.exif_transpose(image)
+
+
+def own_size(image: Image.Image) -> Grid:
+    """The size before turning, for which nothing is decoded."""
+    return Grid(image.height, image.width)
 
 
 def upright_size(image: Image.Image) -> Grid:
@@ -57,9 +72,9 @@ def upright_size(image: Image.Image) -> Grid:
     return Grid(image.width, image.height) if sideways else Grid(image.height, image.width)
 
 
-def colour(path: Path) -> Image.Image:
+def colour(picture: Picture) -> Image.Image:
     """The picture in RGB."""
-    return opened(path, lambda image: opaque(upright(image)))
+    return opened(picture, lambda image: opaque(upright(image)))
 
 
 def opaque(image: Image.Image) -> Image.Image:
@@ -72,11 +87,13 @@ def opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
 
 
-def labels(path: Path) -> Image.Image:
+def labels(picture: Picture) -> Image.Image:
     """The mask, mode L: one class a pixel. ValueError if it holds colours instead."""
-    mode, image = opened(path, lambda image: (image.mode, upright(image).copy()))
+    mode, image = opened(picture, lambda image: (image.mode, upright(image).copy()))
     if mode not in MASK_MODES:
-        raise ValueError(f"{path} is a picture in mode {mode}, not a mask: save class numbers as 8-bit grey or palette")
+        raise ValueError(
+            f"{picture} is a picture in mode {mode}, not a mask: save class numbers as 8-bit grey or palette"
+        )
     return Image.fromarray(np.asarray(image).astype(np.uint8))  # palette indices and bits become numbers
 
 
@@ -86,11 +103,11 @@ def filled(image: Image.Image, size: Grid) -> np.ndarray:
 
 
 def padded(image: Image.Image, mask: Image.Image, size: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """`Y X 3` in uint8 and `Y X` in int64: the whole picture in the upper left, black and IGNORE beside it."""
+    """`Y X 3` and `Y X` in uint8: the whole picture in the upper left, black and VOID beside it."""
     light = np.zeros((size.y, size.x, 3), np.uint8)
-    target = np.full((size.y, size.x), IGNORE, np.int64)
+    target = np.full((size.y, size.x), VOID, np.uint8)
     small = np.asarray(ImageOps.contain(image, (size.x, size.y), SMOOTH))
-    value = np.asarray(ImageOps.contain(mask, (size.x, size.y), NEAREST)).astype(np.int64)
+    value = np.asarray(ImageOps.contain(mask, (size.x, size.y), NEAREST))
     light[: small.shape[0], : small.shape[1]] = small
-    target[: value.shape[0], : value.shape[1]] = np.where(value == VOID, IGNORE, value)
+    target[: value.shape[0], : value.shape[1]] = value
     return light, target

@@ -1,7 +1,7 @@
 """A source: the images of one task, and what is known of how well they can be told apart.
 
-Kinds of sources are found by their file's name in suite/data/sources: `scenes`, `digits`, `folder`. Each such file has
-one function `source(detail, task, seed) -> Source`, where `detail` is what follows the colon in `folder:PATH`.
+Kinds of sources are found by their file's name in suite/data/sources: `scenes`, `digits`, `folder`, `voc` ... Each such
+file has one function `source(detail, task, seed) -> Source`, where `detail` is what follows the colon in `folder:PATH`.
 """
 
 from __future__ import annotations

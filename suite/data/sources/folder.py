@@ -10,11 +10,13 @@ Where PATH holds train/ and test/ (or val/), each laid out like this, that is th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from suite.data.labelled import Labelled, class_pictures
-from suite.data.masked import Masked, pairs
+from suite.data.labelled import Labelled, in_class_folders
+from suite.data.layout import root_of
+from suite.data.masked import Masked, paired
 from suite.data.source import Source
 from suite.data.split import divided
 
@@ -23,35 +25,30 @@ Item = TypeVar("Item")
 
 def source(detail: str, task: str, seed: int) -> Source:
     """The folder's pictures for the task; the seed changes nothing. ValueError says what is wrong with the folder."""
-    root = Path(detail)
-    if not detail or not root.is_dir():
-        raise ValueError(f"{detail or 'folder:'} is not a folder: give the data as folder:PATH with an existing PATH")
+    root = root_of("folder", detail)
     return classified(root) if task == "classification" else segmented(root)
 
 
 def classified(root: Path) -> Labelled:
     """Class folders."""
-    first, *others = parts = split_folders(root)
-    found = {part: class_pictures(part) for part in parts}
-    names = sorted({name for _, name in found[first]})
-    for part in others:
-        if strange := sorted({name for _, name in found[part]} - set(names)):
-            raise ValueError(
-                f"{part / strange[0]} is a class that {first} does not hold: add it there, or take it away"
-            )
-    items = {part: [(path, names.index(name)) for path, name in found[part]] for part in parts}
-    keys = [f"{path.parent.name}/{path.name}" for path, _ in items[first]]
-    return Labelled(f"folder:{root}", names, splits(parts, items, keys, [label for _, label in items[first]]))
+    parts = split_folders(root)
+    names, items = in_class_folders(parts)
+    keys = [f"{path.parent.name}/{path.name}" for path, _ in items[parts[0]]]
+    labels = [label for _, label in items[parts[0]]]
+    held = splits(parts, items, keys, labels)
+    return Labelled(f"folder:{root}", names, held)
 
 
 def segmented(root: Path) -> Masked:
     """`images/` and `masks/`."""
     parts = split_folders(root)
-    items = {part: pairs(part) for part in parts}
+    items = {part: paired(part / "images", part / "masks") for part in parts}
     keys = [image.stem for image, _ in items[parts[0]]]
     listed = root / "classes.txt"
-    names = [line.strip() for line in listed.read_text().splitlines() if line.strip()] if listed.is_file() else None
-    return Masked(f"folder:{root}", names, splits(parts, items, keys, [0] * len(keys)))
+    names = [name for line in listed.read_text().splitlines() if (name := line.strip())] if listed.is_file() else []
+    stands_for = {number: number for number in range(len(names))} or None
+    held = splits(parts, items, keys, [0] * len(keys))
+    return Masked(f"folder:{root}", held, stands_for)
 
 
 def split_folders(root: Path) -> list[Path]:
@@ -65,10 +62,10 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def splits(
-    parts: list[Path], items: dict[Path, list[Item]], keys: list[str], groups: list[int]
+    parts: list[Path], items: Mapping[Path, Sequence[Item]], keys: list[str], groups: list[int]
 ) -> dict[str, list[Item]]:
     """The items to train and to test with: by folder if there are two, else divided by their keys within groups."""
     if len(parts) == 2:
-        return {"train": items[parts[0]], "test": items[parts[1]]}
+        return {"train": list(items[parts[0]]), "test": list(items[parts[1]])}
     train, test = divided(keys, groups)
     return {"train": [items[parts[0]][place] for place in train], "test": [items[parts[0]][place] for place in test]}
