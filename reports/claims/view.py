@@ -1,0 +1,108 @@
+"""What judges look at: a tidy frame, asked for values, exponents and comparisons by the names of designs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from reports.growth import exponents
+
+HOLDS, LIMITS, FAILS, UNMEASURED = "holds", "holds within limits", "does not hold", "not measured yet"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the records say of one claim: the verdict, the sentence with its numbers, and the records' ids."""
+
+    verdict: str  # HOLDS, LIMITS or FAILS
+    said: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured value with its interval, where it has one over repetitions, and the record that it comes from."""
+
+    value: float
+    low: float
+    high: float
+    repeated: bool  # whether the interval is over processes, seeds or images; False: exact, or of a single one
+    id: str
+
+    def below(self, other: Number) -> bool:
+        """Whether it lies below, whatever the truth within the intervals."""
+        return self.high < other.low
+
+
+@dataclass
+class View:
+    """A tidy frame as judges ask it; it remembers which records an answer came from."""
+
+    frame: pd.DataFrame
+    used: list[str] = field(default_factory=list)
+
+    def rows(self, *designs: str, **fixed: object) -> pd.DataFrame:
+        """What was measured of these designs (of all, without any) where every named column has the value named."""
+        found = self.frame[self.frame["status"] == "ok"]
+        if designs:
+            found = found[found["design"].isin(designs)]
+        for column, value in fixed.items():
+            if column in found:  # a frame without rows lacks the columns of a case
+                found = found[found[column] == value]
+        return found
+
+    def number(self, rows: pd.DataFrame) -> Number | None:
+        """The row of the largest size among some, as a number; None without any."""
+        if rows.empty:
+            return None
+        row = rows.sort_values(["pixels", "value"]).iloc[-1]
+        self.used.append(str(row["id"]))
+        low, high = (row[end] if pd.notna(row[end]) else row["value"] for end in ("low", "high"))
+        return Number(float(row["value"]), float(low), float(high), pd.notna(row["low"]), str(row["id"]))
+
+    def pair(self, one: pd.DataFrame, other: pd.DataFrame) -> tuple[Number, Number, str] | None:
+        """Two sets of rows at the largest resolution that both hold, with that resolution's name."""
+        common = set(one["resolution"]) & set(other["resolution"])
+        shared = one[one["resolution"].isin(common)].sort_values("pixels")
+        if shared.empty:
+            return None
+        at = str(shared["resolution"].iloc[-1])
+        found = [self.number(rows[rows["resolution"] == at]) for rows in (one, other)]
+        return None if None in found else (found[0], found[1], at)  # type: ignore[return-value]  # neither is None
+
+    def exponent(self, rows: pd.DataFrame) -> tuple[float, float, float, str] | None:
+        """Fitted exponent, low, high, and the range of sizes, of one curve; None below four sizes."""
+        found = exponents(rows)
+        if len(found) != 1:
+            return None
+        fit = found.iloc[0]
+        self.used += [str(i) for i in rows["id"].unique()]
+        return float(fit["exponent"]), float(fit["low"]), float(fit["high"]), f"{fit['smallest']} to {fit['largest']}"
+
+    def finding(self, verdict: str, said: str) -> Finding:
+        """The finding, with the records that were used on the way."""
+        return Finding(verdict, said, tuple(dict.fromkeys(self.used)))
+
+
+def percent(share: float) -> str:
+    """`87.4 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def spanned(number: Number, write: object = percent) -> str:
+    """`87.4 % (85.0 % to 89.6 %)`; without an interval just the value."""
+    said = write(number.value)  # type: ignore[operator]  # a function that writes a number
+    return f"{said} ({write(number.low)} to {write(number.high)})" if number.repeated else str(said)  # type: ignore[operator]
+
+
+def power(fit: tuple[float, float, float, str]) -> str:
+    """`n^1.83 (1.71 to 1.95)`."""
+    return f"n^{fit[0]:.2f} ({fit[1]:.2f} to {fit[2]:.2f})"
+
+
+def joined(words: Iterable[str]) -> str:
+    """`a, b and c`."""
+    listed = list(words)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
