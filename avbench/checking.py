@@ -13,7 +13,8 @@ from rich.text import Text
 
 from avbench.find import card, find
 from suite.check import Finding, check
-from suite.machine import Calibration, calibrate, default_device, default_threads, devices, fingerprint
+from suite.fingerprint import fingerprint
+from suite.machine import Calibration, calibrate, default_device, default_threads, devices
 from suite.units import bytes_text, count_text, duration, parse_count
 
 

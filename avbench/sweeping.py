@@ -13,7 +13,7 @@ from rich.console import Console
 from avbench.display import Display
 from avbench.planning import planned, total
 from avbench.request import Request
-from suite.machine import fingerprint
+from suite.fingerprint import fingerprint
 from suite.outcome import Outcome
 from suite.record import read
 from suite.run import STARTS, UNTRIED, run

@@ -1,30 +1,21 @@
-"""The machine: what it is (identity), how it was (conditions), and how fast it is (calibrate).
-
-Records of different identity are never ranked together; conditions are only kept.
-"""
+"""The machine: its devices, its free memory, and how fast it is (calibrate)."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import psutil
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = Path(__file__).resolve().parent.parent
 CGROUP = Path("/sys/fs/cgroup")
 LAYERS = 24  # how many weights take turns in a calibration
 
@@ -43,11 +34,6 @@ class Calibration:
     bytes_per_second: float  # read and written by an elementwise operator that allocates what it returns
     operator_seconds: float  # what a module costs that calls one operator, however small its tensors
     available_bytes: int
-
-
-def fingerprint(device: str = "cpu") -> dict[str, dict[str, Any]]:
-    """What must match for two measurements to be compared (identity), and what is only kept (conditions)."""
-    return {"identity": dict(_identity(device)), "conditions": _conditions(device)}
 
 
 def require(device: str) -> None:
@@ -149,80 +135,9 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-@functools.cache
-def _identity(device: str) -> tuple[tuple[str, str], ...]:
-    model, flags = _processor()
-    found = {
-        "cpu": model,
-        "arch": platform.machine(),
-        "cores": str(psutil.cpu_count(logical=False) or os.cpu_count()),
-        "flags": hashlib.sha256(flags.encode()).hexdigest()[:8],
-        "simd": torch.backends.cpu.get_cpu_capability(),
-        "os": platform.system(),
-        "torch": torch.__version__,
-        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
-    }
-    if device != "cpu":
-        found |= {
-            "gpu": torch.cuda.get_device_name(device),
-            "cuda": str(torch.version.cuda),
-            "cudnn": str(torch.backends.cudnn.version()),
-            "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split("\n")[0],
-        }
-    return tuple(found.items())
-
-
-def _conditions(device: str) -> dict[str, Any]:
-    now: dict[str, Any] = {
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "steal_s": getattr(psutil.cpu_times(), "steal", None),
-        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
-        "memory_bytes": psutil.virtual_memory().total,
-        "available_bytes": available_bytes(),
-    }
-    if device != "cpu":
-        now["gpu"] = _output("nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,power.limit", "--format=csv,noheader")
-    return now | dict(_source())
-
-
-@functools.cache
-def _source() -> tuple[tuple[str, Any], ...]:
-    """The commit of this checkout, whether it was edited since, and the hash of its constraints, where they exist."""
-    git = functools.partial(_output, "git", "-C", str(ROOT))
-    commit = git("rev-parse", "--short=12", "HEAD") if (ROOT / ".git").exists() else ""
-    lock = _text(ROOT / "constraints.txt")
-    return (
-        ("commit", commit or None),
-        ("dirty", bool(git("status", "--porcelain")) if commit else None),
-        ("lock", hashlib.sha256(lock.encode()).hexdigest()[:12] if lock else None),
-    )
-
-
-def _processor() -> tuple[str, str]:
-    """Model and flags, from /proc/cpuinfo where there is one."""
-    lines = _text(Path("/proc/cpuinfo")).split("\n\n")[0].splitlines()
-    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    name = found.get("model name") or _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor()
-    return name or platform.machine(), found.get("flags") or found.get("Features") or sys.platform
-
-
-def _output(*command: str) -> str:
-    """What a command prints; nothing if it is missing, fails, or takes over five seconds."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
-
-
 def _number(path: Path) -> int | None:
-    text = _text(path)
+    try:
+        text = path.read_text(errors="replace").strip()
+    except OSError:
+        return None
     return int(text) if text.isdecimal() else None

@@ -1,27 +1,13 @@
-"""The machine: its fingerprint, its devices, its calibration."""
+"""The machine: its devices, its memory, its calibration."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from suite import machine
-
-
-def test_the_fingerprint_tells_identity_from_conditions() -> None:
-    found = machine.fingerprint()
-    assert set(found) == {"identity", "conditions"}
-    assert {"cpu", "arch", "cores", "flags", "torch", "blas"} <= set(found["identity"])
-    assert {"load", "steal_s", "governor", "python", "commit", "dirty", "lock"} <= set(found["conditions"])
-    assert found["identity"]["torch"] == torch.__version__
-    json.dumps(found, allow_nan=False)
-
-
-def test_the_identity_stays() -> None:
-    assert machine.fingerprint()["identity"] == machine.fingerprint()["identity"]
 
 
 def test_calibration_measures_every_speed_and_leaves_the_threads_as_they_were() -> None:

@@ -13,7 +13,7 @@ import torch
 from duel import Ratio, Side, peak_bytes, ratio_of, time_ratios
 from pairs import PAIRS, Pair
 
-from suite.machine import fingerprint
+from suite.fingerprint import fingerprint
 from variants.contract import Grid, Position
 from variants.local import Local
 from variants.vit import Attention
