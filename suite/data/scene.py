@@ -4,9 +4,9 @@ A family of scenes is a file in suite/data/families with the names of `Family`. 
 so image i of split s of family f under a seed is a function of (f, s, seed, i) alone.
 
 Drawing. The square lies in the middle of the image and is as wide as the image's shorter side, R pixels; the ground
-goes on beside it. A layer covers the share 1/2 - R·distance of a pixel, held within 0 and 1, and is drawn only in a box
-around it. Stripes are averaged over each pixel in closed form and fade out towards FINEST·R cycles a side: finer ones
-would alias into coarser ones of another direction, and tell the class to whoever should not see it.
+goes on beside it. A layer is drawn only in a box around it, into each pixel as much as it covers of it. Stripes are
+averaged over each pixel in closed form and fade out towards FINEST·R cycles a side: finer ones would alias into coarser
+ones of another direction, and tell the class to whoever should not see it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from suite.data.dice import Dice
+from suite.data.noise import Noise
 from suite.data.shapes import Shape
 from variants.contract import Grid
 
@@ -70,6 +72,7 @@ class Scene:
     layers: tuple[Layer, ...]
     label: Tensor  # b: the class of the image
     group: Tensor | None = None  # b: its place in the family's GROUPS; None where it has none
+    noise: Noise | None = None  # on top of everything; light may then be below 0 and above 1
 
     def moved(self, down: float, right: float) -> Scene:
         """Everything moved by so many sides."""
@@ -94,20 +97,31 @@ class Family(Protocol):
 def draw(scene: Scene, size: Grid) -> tuple[Tensor, Tensor]:
     """Light `b 3 Y X` from 0 to 1, and the mask `b Y X` in int64: the label of what covers most of the pixel."""
     b = len(scene.ground)
-    image = scene.ground[:, :, None].repeat(1, 1, size.n)  # b 3 (Y X)
-    mask = torch.zeros(b, size.n, dtype=torch.int64, device=image.device)  # b (Y X)
+    image = torch.empty(b, 3, size.y, size.x, device=scene.ground.device)
+    mask = torch.empty(b, size.y, size.x, dtype=torch.uint8, device=image.device)
+    draw_into(image, mask, scene)
+    return image, mask.long()
+
+
+def draw_into(image: Tensor, mask: Tensor | None, scene: Scene) -> None:
+    """The same into tensors that are there, the mask in uint8. Where only the image is asked for, it costs less."""
+    size = Grid(*image.shape[2:])
+    image.copy_(scene.ground[:, :, None, None].expand_as(image))
+    if mask is not None:
+        mask.zero_()
     for layer in scene.layers:
-        paint(layer, size, image, mask)
-    return image.view(b, 3, size.y, size.x), mask.view(b, size.y, size.x)
+        paint(layer, size, image.flatten(2), None if mask is None else mask.flatten(1))
+    if scene.noise is not None:
+        image += scene.noise.of(size)
 
 
-def paint(layer: Layer, size: Grid, image: Tensor, mask: Tensor) -> None:
+def paint(layer: Layer, size: Grid, image: Tensor, mask: Tensor | None) -> None:
     """Draws a layer into image `b 3 (Y X)` and mask `b (Y X)`, touching only a box around it."""
     side = min(size.y, size.x)
     rows, y = box(layer.centre[:, 0], layer.shape.reach, size.y, side)
     columns, x = box(layer.centre[:, 1], layer.shape.reach, size.x, side)
     dy, dx = y - layer.centre[:, :1], x - layer.centre[:, 1:]
-    cover = (0.5 - side * layer.shape.distance(dy[:, :, None], dx[:, None, :])).clamp(0, 1).flatten(1)  # b (y x)
+    cover = covered(layer.shape, dy, dx, side).flatten(1)  # b (y x)
     if layer.present is not None:
         cover = cover * layer.present[:, None]
     place = (rows[:, :, None] * size.x + columns[:, None, :]).flatten(1)  # b (y x), into (Y X)
@@ -115,8 +129,20 @@ def paint(layer: Layer, size: Grid, image: Tensor, mask: Tensor) -> None:
     if layer.stripes is not None:
         light = light + layer.stripes.contrast[:, :, None] * waves(layer.stripes, y, x, side)  # b 3 (y x)
     places = place[:, None].expand(-1, 3, -1)
-    image.scatter_(2, places, torch.lerp(image.gather(2, places), light.expand(places.shape), cover[:, None]))
-    mask.scatter_(1, place, torch.where(cover > 0.5, layer.label[:, None], mask.gather(1, place)))
+    image.scatter_(2, places, image.gather(2, places).lerp_(light.expand(places.shape), cover[:, None]))
+    if mask is not None:
+        label = layer.label.to(mask.dtype)[:, None]
+        mask.scatter_(1, place, torch.where(cover > 0.5, label, mask.gather(1, place)))
+
+
+def covered(shape: Shape, dy: Tensor, dx: Tensor, side: int) -> Tensor:
+    """The share that a shape covers of the pixels at offsets dy `b y` and dx `b x` from its centre: `b y x`."""
+    samples = shape.samples(side)
+    if samples == 1:
+        return shape.cover(dy[:, :, None], dx[:, None, :], side)
+    step = ((torch.arange(samples, device=dy.device) + 0.5) / samples - 0.5) / side
+    dy, dx = ((d[:, :, None] + step).flatten(1) for d in (dy, dx))  # b (y s), b (x s)
+    return functional.avg_pool2d(shape.cover(dy[:, :, None], dx[:, None, :], side * samples), samples)
 
 
 def box(centre: Tensor, reach: float, length: int, side: int) -> tuple[Tensor, Tensor]:

@@ -112,7 +112,7 @@ def names_in(package: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__))
 
 
-def normalised(images: Tensor) -> Tensor:
-    """`b 3 Y X` of light from 0 to 1 -> the same minus MEAN, over STD."""
+def normalised(images: Tensor, out: Tensor | None = None) -> Tensor:
+    """`b 3 Y X` of light from 0 to 1 -> the same minus MEAN, over STD; in `out`, which may be `images` itself."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return (images - mean) / std
+    return torch.sub(images, mean, out=out).div_(std)

@@ -1,7 +1,8 @@
-"""Objects: regular shapes of one colour each, with a name; and places for them, so that none touches another."""
+"""Objects: shapes of one colour each, with a name; and places for them, so that none touches another."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Name
-from suite.data.shapes import Regular
+from suite.data.shapes import Regular, Shape
 from suite.data.words import HUES, REGULAR
 
 SHADE = 0.05  # how far an object's colour may be from its hue, in each of red, green and blue
@@ -20,32 +21,37 @@ Point = tuple[float, float]  # down and right, in sides
 def things(
     dice: Dice,
     centre: Tensor,
-    radius: Tensor,
-    largest: float,
+    outlines: Sequence[Shape],
     shape: Tensor,
     colour: Tensor,
     label: Tensor,
     present: Tensor | None = None,
 ) -> tuple[Layer, ...]:
-    """A layer for each of m objects, turned and shaded by chance.
+    """A layer for each of m outlines at `centre` (`b m 2`), shaded by chance.
 
-    centre `b m 2`; `b m` each: radius, at most `largest`, shape and colour as places in words, label and presence.
+    `b m` each: shape and colour as places in words, label, and whether an image shows the object.
     """
-    m = radius.shape[1]
-    angle = dice.between(0, 2 * pi, m)
-    sides = torch.tensor(REGULAR, device=radius.device)[shape]  # b m
-    shade = torch.tensor(HUES, device=radius.device)[colour] + dice.between(-SHADE, SHADE, 3 * m).unflatten(1, (m, 3))
+    m = len(outlines)
+    shade = torch.tensor(HUES, device=colour.device)[colour] + dice.between(-SHADE, SHADE, 3 * m).unflatten(1, (m, 3))
     return tuple(
         Layer(
-            shape=Regular(radius[:, i, None, None], sides[:, i, None, None], angle[:, i, None, None], largest),
+            shape=outline,
             centre=centre[:, i],
             colour=shade[:, i].clamp(0, 1),
             label=label[:, i],
             name=Name(shape[:, i], colour[:, i]),
             present=None if present is None else present[:, i],
         )
-        for i in range(m)
+        for i, outline in enumerate(outlines)
     )
+
+
+def regular(dice: Dice, radius: Tensor, shape: Tensor, reach: float) -> list[Regular]:
+    """Outlines of m objects, turned by chance: radii `b m` of at most `reach`, shapes `b m` as places in words."""
+    sides = torch.tensor(REGULAR, device=shape.device)[shape]
+    angle = dice.between(0, 2 * pi, shape.shape[1])
+    columns = (t[..., None, None].unbind(1) for t in (radius, sides, angle))  # b 1 1, m times each
+    return [Regular(r, s, a, reach) for r, s, a in zip(*columns, strict=True)]
 
 
 def in_cells(dice: Dice, cells: Tensor, columns: int, corner: Point, cell: Point, radius: Tensor) -> Tensor:

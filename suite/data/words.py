@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-SHAPES = {"disc": 0, "triangle": 3, "square": 4, "hexagon": 6, "blob": -1}  # and how many sides each has, -1: none
+SHAPES = {
+    "disc": 0,
+    "triangle": 3,
+    "square": 4,
+    "hexagon": 6,
+    "blob": -1,
+    "ring": -1,
+    "bar": -1,
+}  # and how many sides each has, -1: none
 REGULAR = tuple(sides for sides in SHAPES.values() if sides >= 0)  # in the order of SHAPES
 COLOURS = {
     "red": (0.85, 0.2, 0.2),

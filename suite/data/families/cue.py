@@ -20,7 +20,7 @@ from torch import Tensor
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Scene
 from suite.data.shapes import Regular
-from suite.data.things import in_cells, things
+from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, REGULAR
 from variants.contract import Grid
 
@@ -45,7 +45,8 @@ def describe(dice: Dice) -> Scene:
     cells = 1 + dice.order(CELLS * CELLS - 1)[:, :OBJECTS]  # b m: cell 0 is the corner
     radius, shape = dice.between(*RADII, OBJECTS), dice.whole(len(REGULAR), OBJECTS)
     centre = in_cells(dice, cells, CELLS, (0, 0), (1 / CELLS, 1 / CELLS), radius)
-    objects = things(dice, centre, radius, RADII[1], shape, pair.gather(1, label - 1), label)
+    outlines = regular(dice, radius, shape, RADII[1])
+    objects = things(dice, centre, outlines, shape, pair.gather(1, label - 1), label)
     return Scene(ground, (patch(pair[:, 0]), *objects), torch.zeros_like(label[:, 0]))
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Scene
 from suite.data.shapes import Regular
-from suite.data.things import in_cells, things
+from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, REGULAR
 from variants.contract import Grid
 
@@ -31,11 +31,11 @@ TASK, CHANCE = "segmentation", 11 / 35
 SLOTS = 4
 NAMES = ("ground", *(f"slot {slot + 1}" for slot in range(SLOTS)))
 GROUPS = tuple(f"keys{k + 1}" for k in range(SLOTS))
-KEY = 0.14  # side of a key
-LEGEND = 0.2  # height of what the objects leave to the legend
-OBJECTS = 6
+KEY = 0.2  # side of a key
+LEGEND = 0.24  # height of what the objects leave to the legend
+OBJECTS = 8
 ROWS, COLUMNS = 3, 3
-RADII = (0.085, 0.12)
+RADII = (0.1, 0.125)
 
 
 def ceiling(size: Grid) -> float:
@@ -52,7 +52,8 @@ def describe(dice: Dice) -> Scene:
     cells = dice.order(ROWS * COLUMNS)[:, :OBJECTS]
     radius, shape = dice.between(*RADII, OBJECTS), dice.whole(len(REGULAR), OBJECTS)
     centre = in_cells(dice, cells, COLUMNS, (LEGEND, 0), ((1 - LEGEND) / ROWS, 1 / COLUMNS), radius)
-    objects = things(dice, centre, radius, RADII[1], shape, colours.gather(1, key), 1 + slots.gather(1, key))
+    outlines = regular(dice, radius, shape, RADII[1])
+    objects = things(dice, centre, outlines, shape, colours.gather(1, key), 1 + slots.gather(1, key))
     legend = [patch(slots[:, k], colours[:, k], keys[:, 0] > k) for k in range(SLOTS)]
     return Scene(
         dice.between(0.35, 0.65).expand(-1, 3), (*legend, *objects), torch.zeros_like(keys[:, 0]), keys[:, 0] - 1

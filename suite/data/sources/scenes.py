@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from suite.data.dice import Dice
-from suite.data.scene import Family, Scene, draw
+from suite.data.scene import Family, Scene, draw_into
 from suite.data.source import Source, found, names_in, normalised
 from variants.contract import Grid
 
@@ -85,16 +85,17 @@ class Scenes:
 
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""
-        step = max(AT_ONCE // size.n, 1)
-        parts = [self.drawn(split, indices[i : i + step], size, device) for i in range(0, len(indices), step)]
-        images, targets = zip(*parts, strict=True)
-        return torch.cat(images), torch.cat(targets)
-
-    def drawn(self, split: str, indices: Sequence[int], size: Grid, device: str) -> tuple[Tensor, Tensor]:
-        """The same, all of it at once."""
-        scene = self.scene(split, indices, device)
-        image, mask = draw(scene, size)
-        return normalised(image), scene.label if self.task == "classification" else mask
+        images = torch.empty(len(indices), 3, size.y, size.x, device=device)
+        masks = None
+        if self.task == "segmentation":
+            masks = torch.empty(len(indices), size.y, size.x, dtype=torch.uint8, device=device)
+        labels, step = [], max(AT_ONCE // size.n, 1)
+        for first in range(0, len(indices), step):
+            part = slice(first, first + step)
+            scene = self.scene(split, indices[part], device)
+            draw_into(images[part], None if masks is None else masks[part], scene)
+            labels.append(scene.label)
+        return normalised(images, out=images), torch.cat(labels) if masks is None else masks.long()
 
 
 def family_named(name: str) -> Family:

@@ -1,0 +1,72 @@
+"""Segment by shape: discs, triangles, squares, thin rings and thin bars, of any colour. It takes detail.
+
+Rings and bars are RING and BAR of the side wide, two pixels in 64, so that coarse tokens lose them and a coarse decoder
+blurs them; each class weighs the same in mIoU, however few its pixels.
+
+Of the 25 compositions of shape and colour, the 5 that `held_out` tells never occur in training or in `test`. In the
+further split `novel` no others do; places and shapes are those of `test`.
+
+    chance = CHANCE, the mIoU of a guess that knows every object and takes shapes by their share of the area:
+             the ground is right, and a class with the share p of the foreground has IoU p / (2 - p)
+    ceiling = 1
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import pi
+
+import torch
+from torch import Tensor
+
+from suite.data.dice import Dice
+from suite.data.scene import Scene
+from suite.data.shapes import Bar, Either, Regular, Ring, Shape
+from suite.data.things import in_cells, things
+from suite.data.words import SHAPES
+from variants.contract import Grid
+
+TASK, CHANCE = "segmentation", 0.26
+CLASSES = ("disc", "triangle", "square", "ring", "bar")
+NAMES = ("ground", *CLASSES)
+OBJECTS = 5
+CELLS = 3  # a side: objects lie in different cells
+RADII = (0.12, 0.16)
+RING, BAR = 0.035, 0.03  # widths
+SIDES = tuple(max(SHAPES[name], 0) for name in CLASSES)
+
+
+def ceiling(size: Grid) -> float:
+    """What is too thin for the pixels is not in the mask either."""
+    return 1.0
+
+
+def held_out(kind: Tensor, colour: Tensor) -> Tensor:
+    """Whether compositions of places in CLASSES and in COLOURS are kept from training: of each shape, one colour."""
+    return kind == colour
+
+
+def describe(dice: Dice, novel: bool = False) -> Scene:
+    """OBJECTS objects, none of which touches another; of compositions that training knows, or of novel ones."""
+    kind = dice.whole(len(CLASSES), OBJECTS)  # b m, in CLASSES
+    step = 1 + dice.whole(len(CLASSES) - 1, OBJECTS)
+    colour = kind if novel else (kind + step) % len(CLASSES)
+    cells = dice.order(CELLS * CELLS)[:, :OBJECTS]
+    radius, angle = dice.between(*RADII, OBJECTS), dice.between(0, 2 * pi, OBJECTS)
+    centre = in_cells(dice, cells, CELLS, (0, 0), (1 / CELLS, 1 / CELLS), radius)
+    columns = (t[..., None, None].unbind(1) for t in (radius, angle, kind))
+    outlines = [outline(*numbers) for numbers in zip(*columns, strict=True)]
+    shape = torch.tensor([list(SHAPES).index(name) for name in CLASSES], device=kind.device)[kind]
+    objects = things(dice, centre, outlines, shape, colour, kind + 1)
+    return Scene(dice.between(0.35, 0.65).expand(-1, 3), objects, torch.zeros_like(cells[:, 0]))
+
+
+def outline(radius: Tensor, angle: Tensor, kind: Tensor) -> Shape:
+    """Of any class: `b 1 1` each."""
+    ring = Ring(radius, torch.full_like(radius, RING), RADII[1])
+    bar = Bar(2 * radius, torch.full_like(radius, BAR), angle, RADII[1] + BAR / 2)
+    full = Regular(radius, torch.tensor(SIDES, device=kind.device)[kind], angle, RADII[1])
+    return Either(full, Either(ring, bar, kind == CLASSES.index("ring")), kind < CLASSES.index("ring"))
+
+
+FURTHER = {"novel": partial(describe, novel=True)}
