@@ -185,7 +185,7 @@ class Sweep:
         """The seconds after which a case counts as hung."""
         if planned.case.quantity != "accuracy":
             return self.limits.case_seconds
-        return min(self.limits.training_seconds, 3 * planned.seconds + self.limits.case_seconds)
+        return 3 * planned.seconds + self.limits.case_seconds
 
     def _memory(self, case: Case) -> int:
         return self.limits.memory_bytes or int(SPARE * available_bytes(case.device))

@@ -14,8 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from suite.data.source import IGNORE, Source, load
-from suite.record import Metric
-from suite.training.exam import Exam, examine, scores, speed
+from suite.training.exam import Exam, examine, scores
 from suite.training.feed import Feed, Images, order, shifted
 from suite.training.loop import Training, prepared, seeded, train, wrongness
 from suite.training.recipe import Schedule, optimiser
@@ -209,12 +208,6 @@ def test_a_loss_that_is_not_finite_is_a_status_one_look_later() -> None:
     assert (training.status, training.stopped_by, training.images) == ("nan", "nan", 128)
 
 
-def test_answers_that_are_not_finite_are_no_exam() -> None:
-    network = Tiny(2, 4, dense=True)
-    network.head.bias.data.fill_(float("inf"))
-    assert examine(network, Squares(), "test", SIZE, 400, 8, CPU) is None
-
-
 def test_a_training_that_ends_far_above_a_guess_has_diverged() -> None:
     network = seeded(0, lambda: Tiny(2, 4, dense=True))
     network.head.bias.data.copy_(torch.tensor([20.0, 0.0]))  # sure of the wrong class
@@ -257,19 +250,6 @@ def test_the_loss_leaves_out_what_is_ignored() -> None:
     targets[1] = IGNORE
     torch.testing.assert_close(wrongness(logits, targets) / 16, nn.functional.cross_entropy(logits[:1], targets[:1]))
     assert wrongness(logits, torch.full_like(targets, IGNORE)) == 0
-
-
-def test_the_test_set_may_be_cut_and_batches_do_not_matter(digits: Source) -> None:
-    network = seeded(1, lambda: Tiny(10))
-    cut, whole = (exam(network, digits, n, batch).counts for n, batch in ((50, 7), (1000, 64)))
-    assert cut.shape == (50, 3, 10) and torch.equal(cut, whole[:50])
-
-
-def test_speed_is_that_of_the_median_batch_after_the_first() -> None:
-    found = speed(Exam(torch.zeros(1), [9.0, *[0.1] * 6, 0.2]))
-    assert found.value == pytest.approx(10) and found.n == 7
-    assert (found.low or 11) <= found.value <= (found.high or 0)
-    assert speed(Exam(torch.zeros(1), [0.5])) == Metric(2.0, "img/s")
 
 
 def test_seeded_leaves_the_generator_alone() -> None:

@@ -1,0 +1,31 @@
+"""Exams: what they ask, and how fast the answers come."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from test_training import CPU, SIZE, Squares, Tiny, exam
+
+from suite.data.source import load
+from suite.record import Metric
+from suite.training.exam import Exam, examine, speed
+from suite.training.loop import seeded
+
+
+def test_answers_that_are_not_finite_are_no_exam() -> None:
+    network = Tiny(2, 4, dense=True)
+    network.head.bias.data.fill_(float("inf"))
+    assert examine(network, Squares(), "test", SIZE, 400, 8, CPU) is None
+
+
+def test_the_test_set_may_be_cut_and_batches_do_not_matter() -> None:
+    network, digits = seeded(1, lambda: Tiny(10)), load("digits", "classification")
+    cut, whole = (exam(network, digits, n, batch).counts for n, batch in ((50, 7), (1000, 64)))
+    assert cut.shape == (50, 3, 10) and torch.equal(cut, whole[:50])
+
+
+def test_speed_is_that_of_the_median_batch_after_the_first() -> None:
+    found = speed(Exam(torch.zeros(1), [9.0, *[0.1] * 6, 0.2]))
+    assert found.value == pytest.approx(10) and found.n == 7
+    assert (found.low or 11) <= found.value <= (found.high or 0)
+    assert speed(Exam(torch.zeros(1), [0.5])) == Metric(2.0, "img/s")

@@ -1,0 +1,51 @@
+"""Several processes learn what one does, from the same images."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from test_training import SIZE, Doubled, Squares, Tiny, learn
+from torch import nn
+
+from suite.training.loop import Loop, seeded, train
+from suite.training.recipe import Schedule
+
+SCHEDULE = Schedule(images=88, lr=1e-2, batch=16)
+
+
+def in_two(fabric: Fabric) -> tuple[list[float], list[tuple[int, float]]]:
+    """What one of two processes has learnt."""
+    torch.set_num_threads(1)
+    network = seeded(0, lambda: Tiny(2, 8, dense=True)).double()
+    _, training = train(fabric, network, Doubled(), SIZE, SCHEDULE)
+    return weights_of(network), training.losses
+
+
+def weights_of(network: nn.Module) -> list[float]:
+    return torch.cat([p.detach().flatten() for p in network.parameters()]).tolist()
+
+
+def test_two_processes_learn_what_one_does() -> None:
+    pair = Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn")
+    weights, losses = pair.launch(in_two)
+    network = seeded(0, lambda: Tiny(2, 8, dense=True)).double()
+    training = learn(network, Doubled(), SCHEDULE)
+    assert weights == pytest.approx(weights_of(network), rel=1e-10, abs=1e-12)
+    assert losses == [(images, pytest.approx(loss, rel=1e-6)) for images, loss in training.losses]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        (Schedule(images=88, minutes=1.0, batch=16), "several processes have no common clock"),
+        (Schedule(images=87, batch=16), "2 processes share every batch: give multiples of 2 images"),
+        (Schedule(images=88, batch=15), "2 processes share every batch: give multiples of 2 images"),
+    ],
+)
+def test_schedules_that_two_processes_cannot_share(schedule: Schedule, said: str) -> None:
+    fabric = SimpleNamespace(world_size=2)
+    with pytest.raises(ValueError, match=said):
+        Loop(fabric, Tiny(2), Squares(), SIZE, schedule)  # type: ignore[arg-type]  # all that is asked of it so far
