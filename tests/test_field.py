@@ -270,7 +270,8 @@ def test_what_never_sees_all_has_no_depth_to_a_full_field() -> None:
 
 
 def test_a_field_is_planned_once_for_all_tasks() -> None:
-    asked = replace(axes(32, tasks=("classification", "segmentation"), metrics="field"), rounds=3, seeds=2)
+    asked = replace(axes(32, tasks=("classification", "segmentation"), metrics="field"), rounds=3)
+    asked = replace(asked, learning=replace(asked.learning, seeds=2))
     (row,) = plan([find("vit").fitted(300_000)], asked, CALIBRATIONS, Limits(), pretend).cases
     assert (row.status, row.case.task, row.case.batch) == ("ok", "classification", 3)
     assert row.seconds > 10 * (row.pass_seconds or 1e9)
