@@ -54,7 +54,7 @@ def measured(folder: Path) -> set[str]:
 
 def write_report(run: Path) -> None:
     """Writes the report of a run and prints the way to it."""
-    from reports.page import write
+    from reports.write import write
 
     page = write(run)
     Console(highlight=False, soft_wrap=True).print(f"[link={page.resolve().as_uri()}]{page}[/link]")

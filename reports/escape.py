@@ -21,6 +21,11 @@ LATEX = {
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&$:@])")  # with `:` and `@` no address becomes a link
 
 
+def whole(text: str) -> str:
+    """The text without halves of characters, which no file can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def printable(text: str) -> str:
     """The text on one line, without what moves a cursor, colours a terminal or turns the direction of reading."""
     return "".join(c if c.isprintable() else "\ufffd" for c in re.sub(r"\s+", " ", text))

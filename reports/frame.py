@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.escape import whole
 from reports.interval import of_mean, of_median
 from reports.naming import machine_labels, series, settings
 from reports.units import HEADLINES
@@ -52,7 +53,7 @@ def _with_prediction(record: Record) -> Record:
 
 def _one(group: list[Row]) -> Row:
     """Many rows of one case -> one."""
-    first = {k: v for k, v in group[0].items() if k != "round"}
+    first = {k: whole(v) if isinstance(v, str) else v for k, v in group[0].items() if k != "round"}
     values = [row["value"] for row in group] if first["status"] == "ok" and first["metric"] else []
     marked = [row["marks"] for row in group if row["marks"]]
     names = dict.fromkeys(name for marks in marked for name in marks)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reports.escape import whole
 from suite.record import Record, machine_name
 
 NETWORK = ("layout", "position", "decoder", "params_budget")  # what tells two networks of one design apart
@@ -64,24 +65,28 @@ def settings(frame: pd.DataFrame) -> pd.Series[str]:
 
 def machine_labels(records: Iterable[Record]) -> dict[str, str]:
     """The name of each machine -> the shortest text that tells it from the run's others."""
-    identities = {machine_name(r.machine): r.machine.get("identity", {}) for r in records}
+    identities = {whole(machine_name(r.machine)): r.machine.get("identity", {}) for r in records}
     found = {key for identity in identities.values() for key in identity}
     keys = [*(k for k in TELLING if k in found), *sorted(found - set(TELLING))]
     said = {name: {k: str(i.get(k, f"no {k}")) for k in keys} for name, i in identities.items()}
-    for key in keys:
-        if len({values[key] for values in said.values()}) == len(said):
-            return {
-                name: f"{key} {values[key]}" if len(values[key]) < 4 else values[key] for name, values in said.items()
-            }
-    differing = [k for k in keys if len({values[k] for values in said.values()}) > 1]
-    return {name: ", ".join(f"{k} {values[k]}" for k in differing) or "this machine" for name, values in said.items()}
+    alone = [k for k in keys if len({values[k] for values in said.values()}) == len(said)]
+    telling = alone[:1] or [k for k in keys if len({values[k] for values in said.values()}) > 1]
+    return {name: whole(_identity(values, telling)) for name, values in said.items()}
+
+
+def _identity(values: Mapping[str, str], telling: Sequence[str]) -> str:
+    """A model by itself; what is too short to be told by itself with its name."""
+    if len(telling) == 1 and len(values[telling[0]]) > 3:
+        return values[telling[0]]
+    return ", ".join(f"{k} {values[k]}" for k in telling) or "this machine"
 
 
 def constants(frame: pd.DataFrame) -> dict[str, str]:
     """The settings that all memories and latencies of a frame share, in words."""
     rows = frame[frame["kind"] == "cost"]
     shared = ("device", "dtype", "backend", "compiled", "threads", "batch", "cache")
-    return {c: _said(c, rows[c].iloc[0]) for c in shared if c in rows and rows[c].nunique(dropna=False) == 1}
+    same = (c for c in shared if c in rows and rows[c].nunique(dropna=False) == 1)
+    return {c: _said(c, rows[c].iloc[0]).removeprefix(f"{c} ") for c in same}
 
 
 def _words(frame: pd.DataFrame, column: str) -> pd.Series[str]:

@@ -23,10 +23,16 @@ TITLES = {
     "other_flops": "Other operations",
     "peak_bytes": "Peak memory",
     "latency_ms": "Latency",
-    "cpu_ms": "CPU time",
     "throughput_img_s": "Throughput",
     "top1": "Top-1 accuracy",
     "miou": "mIoU",
+    "chance": "Chance",
+    "ceiling": "Ceiling",
+    "images_seen": "Images seen",
+    "train_seconds": "Training time",
+    "lr": "Learning rate",
+    "device_ms": "Device time",
+    "cpu_ms": "CPU time",
     "predicted_bytes": "Predicted memory",
     "predicted_ms": "Predicted latency",
 }
@@ -34,7 +40,8 @@ TITLES = {
 
 def title(metric: str) -> str:
     """What a metric is called in a heading."""
-    return TITLES.get(metric, metric.replace("_", " "))
+    words = metric.replace("_", " ")
+    return TITLES.get(metric, words[:1].upper() + words[1:])
 
 
 def kind(metric: str) -> str:

@@ -1,7 +1,8 @@
-"""A run folder -> its report: what the page, the figures and the comparison hold, whatever the records hold."""
+"""A run folder -> its report: what the page, its figures and its tables hold, whatever the records hold."""
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -11,18 +12,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from report_fakes import failed, made, network, save, sweep
+from report_sweeps import whole
 
-from reports import compare
-from reports.axes import short, spread, tick
 from reports.colours import styles
-from reports.figures import draw
-from reports.frame import tidy
-from reports.page import write
+from reports.document import GAP, Cell
+from reports.figures.curve import Curve, families
+from reports.frame import rows_of, tidy
+from reports.plot import clipped, even_ticks, log_ticks, short, spread, tick
+from reports.report import report as made_report
+from reports.sections.comparison import comparison
+from reports.sections.missing import missing
+from reports.write import write
 from suite.record import STATUSES, Metric, Record
 
-VOID = {"meta", "br", "img", "link", "hr"}
+VOID = {"input", "meta", "br", "img", "link", "hr"}
 
 
 class Page(HTMLParser):
@@ -66,16 +70,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_holds_every_figure_and_every_file_it_links_to(report: Path) -> None:
     page = Page(report)
     assert report.name == "index.html" and report.parent.name == "report"
-    assert page.tags["figure"] == page.tags["svg"] == 12
+    files = {p.stem for p in (report.parent / "figures").iterdir()}
+    assert page.tags["figure"] == page.tags["svg"] == len(files) > 12
+    assert files | {"comparison-0", "comparison-1", "designs"} <= set(page.all("data-name"))
     links = [link for link in page.all("href") + page.all("src") if not link.startswith("#")]
     assert links and all((report.parent / link).is_file() for link in links)
-    assert Counter(p.suffix for p in (report.parent / "figures").iterdir()) == {".svg": 12, ".png": 12}
     assert (report.parent / "records.csv").read_text().startswith("design,")
 
 
 def test_the_page_needs_no_network_and_allows_none(report: Path) -> None:
     page = Page(report)
-    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page.source)
+    without_names = page.source.replace("http://www.w3.org/2000/svg", "")
     assert "http" not in without_names.replace("http-equiv", "") and "@import" not in page.source
     policy = next(value for name, value in page.attributes if name == "content" and "default-src" in value)
     assert "default-src 'none'" in policy
@@ -83,36 +88,39 @@ def test_the_page_needs_no_network_and_allows_none(report: Path) -> None:
 
 def test_ids_are_unique_and_what_refers_to_one_finds_it(report: Path) -> None:
     page = Page(report)
-    ids = page.all("id")
-    assert len(ids) == len(set(ids))
-    targets = [v[1:] for v in page.all("href") + page.all("xlink:href") if v.startswith("#")]
-    targets += re.findall(r"url\(#([^)]+)\)", page.source)
+    ids, names = page.all("id"), page.all("data-name")
+    assert len(ids) == len(set(ids)) and len(names) == len(set(names))
+    targets = [v[1:] for v in page.all("href") if v.startswith("#")]
     assert targets and set(targets) <= set(ids)
 
 
-def test_figures_follow_the_theme_and_every_series_is_marked_in_each(report: Path) -> None:
+def test_figures_follow_the_theme_and_every_one_has_a_text_for_who_cannot_see_it(report: Path) -> None:
     page = Page(report)
-    assert "prefers-color-scheme:dark" in page.source
+    assert "prefers-color-scheme:dark" in page.source and "data-theme=dark" in page.source
     for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL):
-        assert not re.search(r"(fill|stroke): #", svg) and "var(--s1)" in svg
-        assert len(set(re.findall(r'data-series="(\d+)"', svg))) >= 9
+        assert not re.search(r'(fill|stroke)="#', svg) and re.search(r"var\(--s\d+\)", svg)
+        assert re.search(r'role="img" aria-label="[^"]{20,}"', svg)
+
+
+def test_the_numbers_of_every_figure_are_beside_it(report: Path) -> None:
+    found = re.findall(r'<script type="application/json">(.*?)</script>', Page(report).source)
+    tables = [json.loads(text) for text in found]
+    assert all(len({len(row) for row in rows}) == 1 and len(rows) > 2 for rows in tables)
+    assert ["design", "resolution", "value", "low", "high", "what"] in [rows[0] for rows in tables]
 
 
 def test_files_of_figures_stand_alone(report: Path) -> None:
     for path in (report.parent / "figures").iterdir():
-        if path.suffix == ".svg":
-            assert ET.parse(path).getroot().tag.endswith("svg") and "var(" not in path.read_text()
-        else:
-            with Image.open(path) as image:
-                assert image.width > 500 and len(image.convert("RGB").getcolors(2**24) or []) > 20
+        assert ET.parse(path).getroot().tag.endswith("svg") and "var(" not in path.read_text(encoding="utf-8")
 
 
-def test_statuses_reasons_machine_and_notes_are_told(report: Path) -> None:
+def test_answers_statuses_reasons_machine_and_notes_are_told(report: Path) -> None:
     text = " ".join(Page(report).text.split())
     for words in ("ok 412", "not reached 24", "too slow 12", "too large 8", "Xeon Platinum 8481C", "2.13.0+cpu"):
         assert words in text
     for words in ("this machine has 3.4 GiB: choose a smaller --res", "predicted 932 MiB", "patch 16, window 7 of vit"):
         assert words in text
+    assert text.index("Fastest of 9") < text.index("Multiply-adds")
 
 
 def test_the_same_records_make_the_same_report(report: Path, tmp_path: Path) -> None:
@@ -127,7 +135,25 @@ def test_what_an_older_report_left_is_gone(tmp_path: Path) -> None:
     stale = write(run).parent / "figures" / "stale.svg"
     stale.write_text("<svg/>")
     write(run)
-    assert [p.name for p in sorted(stale.parent.iterdir())] == ["macs-classification.png", "macs-classification.svg"]
+    assert [p.name for p in sorted(stale.parent.iterdir())] == ["growth-0-0.svg"]
+
+
+def test_every_design_of_a_whole_sweep_is_named_in_a_panel_of_its_family() -> None:
+    names = tuple("vit linear axial swin halo pvt conv botnet lambda pixel xcit vision_lstm".split())
+    document = made_report("run", whole(names, sides=(128, 224), modes=("inference",), rounds=2, seeds=2)).document
+    drawn = {f.heading: {row[0] for row in f.data} for f in document.figures() if f.heading.startswith("Latency, ms,")}
+    assert drawn["Latency, ms, isotropic"] == {"vit", "linear", "axial"}
+    assert drawn["Latency, ms, other layouts"] == {"xcit", "vision_lstm"}
+    assert drawn["Latency, ms, far above the others"] == {"pixel"}
+    assert set().union(*drawn.values()) == set(names)
+
+
+def test_families_with_many_designs_come_in_parts() -> None:
+    series = [f"d{i:02}" for i in range(40)]
+    rows = tuple({"series": s, "metric": "top1", "pixels": 224.0, "value": 0.5} for s in series)
+    parts = families(Curve("top1", "", rows), styles(dict.fromkeys(series, "isotropic")))
+    assert [len(members) for _, members in parts] == [14, 14, 12]
+    assert sorted(name for _, members in parts for name in members) == series
 
 
 HOSTILE = [
@@ -143,17 +169,23 @@ HOSTILE = [
 ]
 
 
-def test_names_notes_and_reasons_from_outside_stay_text(tmp_path: Path) -> None:
+def hostile() -> list[Record]:
+    """Names, notes, reasons and machines that would be commands somewhere."""
     metrics = {"macs": Metric(1e9, "MAC"), "<i>": Metric(1.0, "<u>")}
     records: list[Record] = []
     for name in HOSTILE:
         case = network(name, layout=name, position=name, task=name, data=name)
         notes, machine = {"policy": name, name: {name: name}}, {"identity": {name: name}}
         records.append(made(case, metrics, notes=notes, machine=machine))
+        records.append(made(replace(case, quantity="memory"), {"peak_bytes": Metric(1e9, "bytes")}, machine=machine))
         records.append(failed(replace(case, quantity="latency"), "crash", name, notes={"command": name}))
-    page = Page(write(save(tmp_path / "<b>run", records)))
-    allowed = {"script": 1, "style": 1, "img": 0, "b": 0, "i": 0, "u": 0}
-    assert {tag: page.tags[tag] for tag in allowed} == allowed
+    return records
+
+
+def test_names_notes_and_reasons_from_outside_stay_text(tmp_path: Path) -> None:
+    page = Page(write(save(tmp_path / "<b>run", hostile())))
+    assert page.tags["script"] == 1 + page.tags["figure"] and page.tags["style"] == 1
+    assert not {"img", "u", "iframe", "object"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert "{{ 7 * 7 }}" in page.text and "<script>alert(1)</script>" in page.text and "<b>run" in page.text
 
@@ -162,7 +194,7 @@ def test_names_notes_and_reasons_from_outside_stay_text(tmp_path: Path) -> None:
 def test_a_run_with_failures_only_says_why(status: str, tmp_path: Path) -> None:
     record = failed(network("vit", quantity="memory"), status, "something went wrong: try again")
     page = Page(write(save(tmp_path / "run", [record])))
-    assert "Nothing was measured" in page.text and "something went wrong: try again" in page.text
+    assert "nothing was measured here" in page.text and "something went wrong: try again" in page.text
 
 
 def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:
@@ -181,30 +213,30 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
         write(run)
 
 
-def test_one_resolution_and_an_oblong_one_are_drawn(tmp_path: Path) -> None:
+def test_one_resolution_and_an_oblong_one_are_drawn() -> None:
     for sizes in ([(224, 224)], [(224, 320), (512, 512)]):
         cases = [network("vit", height=y, width=x) for y, x in sizes]
-        frame = tidy([made(c, {"macs": Metric(1e9, "MAC")}) for c in cases])
-        (panel,), _ = draw(frame, styles({"vit": "isotropic"}), tmp_path)
-        assert all(c.resolution in panel.svg for c in cases)
+        document = made_report("run", [made(c, {"macs": Metric(1e9, "MAC")}) for c in cases]).document
+        (figure,) = document.figures()
+        assert all(f">{c.resolution}<" in figure.drawing.svg("") for c in cases)
 
 
-def test_what_has_no_logarithm_is_not_drawn_but_stays_in_the_table(tmp_path: Path) -> None:
+def test_what_has_no_logarithm_is_not_drawn_but_stays_in_the_table() -> None:
     case = network("vit")
     records = [made(case, {"macs": Metric(0.0, "MAC")}), made(replace(case, quantity="latency"), TIME_FROM_ZERO)]
-    panels, _ = draw(tidy(records), styles({"vit": "isotropic"}), tmp_path)
-    assert [p.name for p in panels] == ["latency-ms-classification"]
+    assert [f.heading for f in made_report("run", records).document.figures()] == ["Latency, ms"]
     assert cells(records)["vit"]["Multiply-adds"].text == "0 MAC"
 
 
 TIME_FROM_ZERO = {"latency_ms": Metric(2.0, "ms", 0.0, 5.0)}
 
 
-def cells(records: list[Record]) -> dict[str, dict[str, compare.Cell]]:
+def cells(records: list[Record]) -> dict[str, dict[str, Cell]]:
     """Series -> heading -> cell, of a run of one task and one resolution."""
-    (table,) = compare.comparisons(tidy(records))
-    headings = [" ".join(filter(None, h)) for h in table.headings]
-    return {line.series: dict(zip(headings, line.cells, strict=True)) for line in table.blocks[0].lines}
+    rows = rows_of(tidy(records))
+    table = comparison("name", rows[0]["task"], rows)
+    headings = [" ".join(filter(None, (h.text, h.under))) for h in table.headings]
+    return {row.series: dict(zip(headings, row.cells, strict=True)) for row in table.blocks[0].rows}
 
 
 def timed(name: str, time: float, rounds: int) -> list[Record]:
@@ -215,15 +247,15 @@ def timed(name: str, time: float, rounds: int) -> list[Record]:
 
 def test_designs_whose_latencies_overlap_share_a_rank_and_stand_by_name() -> None:
     rows = cells([*timed("c", 10.1, 3), *timed("a", 20, 3), *timed("b", 10, 3)])
-    assert {name: row["Rank"].text for name, row in rows.items()} == {"a": "3", "b": "1 to 2", "c": "1 to 2"}
+    assert {name: row["Rank by latency"].text for name, row in rows.items()} == {"a": "3", "b": "1 to 2", "c": "1 to 2"}
     assert list(rows) == ["a", "b", "c"]
 
 
 def test_an_interval_within_one_process_ranks_nothing() -> None:
     rows = cells([*timed("a", 10, 1), *timed("b", 99, 1)])
-    assert "Rank" not in rows["a"] and rows["a"]["Latency"].under.endswith("¹")
+    assert "Rank by latency" not in rows["a"] and rows["a"]["Latency"].under.endswith("¹")
     rows = cells([*timed("a", 10, 1), *timed("b", 99, 2), *timed("c", 9, 2)])
-    assert (rows["a"]["Rank"].text, rows["b"]["Rank"].text) == (compare.GAP, "2")
+    assert (rows["a"]["Rank by latency"].text, rows["b"]["Rank by latency"].text) == (GAP, "2")
 
 
 def test_machines_are_compared_in_columns_of_their_own() -> None:
@@ -231,7 +263,7 @@ def test_machines_are_compared_in_columns_of_their_own() -> None:
     there = [replace(r, case=replace(r.case, batch=8), machine={"identity": {"cpu": "B"}}) for r in timed("b", 90, 2)]
     row = cells([*here, *there])["a"]
     latencies = {heading: cell.text for heading, cell in row.items() if heading.startswith("Latency")}
-    assert sorted(latencies.values()) == ["10.1 ms", compare.GAP]
+    assert sorted(latencies.values()) == ["10.1 ms", GAP]
     assert not [heading for heading in row if heading.startswith("Rank")]
 
 
@@ -240,7 +272,7 @@ def test_every_failure_is_listed_with_the_resolutions_it_has_in_common() -> None
     records = [failed(replace(case, height=s, width=s, round=r), "oom", "full") for s in (64, 512) for r in (0, 1)]
     records += [replace(r, case=replace(r.case, task="segmentation")) for r in records]
     records += [failed(replace(case, height=64, width=64), "oom", "another reason")]
-    both, alone = compare.missing(tidy(records[1:]))
+    both, alone = missing(tidy(records[1:]))
     assert (both.status, both.why, both.resolutions) == ("oom", "full", ["64", "512"])
     assert (both.tasks, alone.why, alone.tasks) == (
         ["classification", "segmentation"],
@@ -249,10 +281,11 @@ def test_every_failure_is_listed_with_the_resolutions_it_has_in_common() -> None
     )
 
 
-def test_figures_beyond_the_limit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.figures.MOST", 1)
-    text = " ".join(Page(write(save(tmp_path / "run", sweep(designs=2, sides=(64,), rounds=1)))).text.split())
-    assert "11 more figures, of further settings, were not drawn" in text
+def test_curves_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.sections.scaling.MOST", 1)
+    document = made_report("run", sweep(designs=2, sides=(64,), rounds=1)).document
+    said = document.sections[2].blocks[-1]
+    assert "9 more, of further settings, were not drawn" in "".join(said.words)
 
 
 def test_families_share_a_hue_and_no_two_series_share_colour_in_either_theme() -> None:
@@ -276,10 +309,25 @@ def test_marks_stand_out_from_the_paper() -> None:
 
 
 def test_labels_are_spread_and_shortened() -> None:
-    places = spread([0.1, 0.5, 0.5, 0.52, 0.99, 1.0], 0.1)
+    places = spread([0.1, 0.5, 0.5, 0.52, 0.99, 1.0], 0.1, 0.0, 1.0)
     assert all(b - a > 0.0999 for a, b in pairwise(places)) and places[0] == 0.1
     assert min(places) >= 0 and max(places) <= 1.0 + 1e-9
-    assert short("x" * 99, 11) == "xxxxx…xxxxx" and short("a\x00b") == "a\ufffdb"
+    assert short("x" * 99, 11) == "xxxxx…xxxxx"
+
+
+def test_a_line_is_cut_where_it_leaves_the_plot_and_goes_on_where_it_comes_back() -> None:
+    assert clipped([(0, 0), (10, 10)], 2, 8) == [((2, 2), (8, 8))]
+    assert clipped([(0, 5), (1, 5), (2, 6)], 0, 10) == [((0, 5), (1, 5), (2, 6))]
+    assert clipped([(0, 5), (2, 15), (4, 5)], 0, 10) == [((0, 5), (1, 10)), ((3, 10), (4, 5))]
+    assert clipped([(0, 20), (1, 20)], 0, 10) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 9e6), (18, 25), (0.4, 300), (3.1, 3.4), (1e-3, 1e9), (128, 1024)])
+def test_ticks_are_few_and_round_and_within(low: float, high: float) -> None:
+    found = log_ticks(low, high, 6)
+    assert 2 <= len(found) <= 7 and all(low <= t <= high for t in found)
+    even = even_ticks(low, high, 6)
+    assert 2 <= len(even) <= 7 and all(low <= t <= high for t in even)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Rows of a tidy frame -> figures of a document, one kind a module."""

@@ -1,0 +1,40 @@
+"""Records -> the document that every form of a report is written from, and the looks of its series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.colours import Style, styles
+from reports.document import Document, Section
+from reports.frame import tidy
+from reports.sections import accuracy, answers, comparison, designs, missing, prediction, run, scaling
+from suite.record import Record
+
+
+@dataclass(frozen=True)
+class Report:
+    """A document and how the series in it look."""
+
+    document: Document
+    looks: dict[str, Style]
+
+
+def report(name: str, records: Sequence[Record]) -> Report:
+    """The report of the records of one run, the last of each case."""
+    frame = tidy(records)
+    looks = styles(dict(zip(frame["series"], frame["layout"], strict=True)))
+    sections: list[Section | None] = []
+    if records:
+        sections = [
+            answers.section(frame, looks),
+            accuracy.section(frame, looks),
+            scaling.section(frame, looks),
+            comparison.section(frame, looks),
+            prediction.section(frame, looks),
+            missing.section(frame, looks),
+            designs.section(frame, looks, records),
+            run.section(records, frame),
+        ]
+    lead = run.lead(records, len(looks))
+    return Report(Document(name, lead, run.statuses(records), tuple(s for s in sections if s)), looks)

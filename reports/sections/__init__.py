@@ -1,0 +1,1 @@
+"""A tidy frame -> the sections of a report, one a module. A section computes; it writes no form."""

@@ -1,0 +1,130 @@
+"""Accuracy: with seeds, chance and ceiling, by groups of the task, and trained at one resolution, tested at others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from reports.colours import Style
+from reports.document import Block, Cell, Heading, Part, Piece, Say, Section, Table
+from reports.document import Row as Line
+from reports.frame import Row, grouped, rows_of
+from reports.sections.cells import lost, measured
+from reports.units import BOUNDS, HEADLINES, number, title
+
+NOTE = (
+    "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
+    "training on small tasks says which designs can solve a task at all; it does not replace a long training."
+)
+OTHERS = ("images_seen", "train_seconds", "lr", "upsampled")  # of a training, beside its scores
+
+
+def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section | None:
+    """A part for each task and each data that it was learnt from; None where nothing was to be learnt."""
+    rows = rows_of(frame[frame["quantity"] == "accuracy"])
+    parts: list[Piece] = []
+    for (task, setting), found in sorted(grouped(rows, "task", "setting").items()):
+        metric = next((m for m in HEADLINES if any(r["metric"] == m for r in found)), "")
+        if metric:
+            name = f"accuracy-{len(parts)}"
+            tables = [
+                table(name, task, setting, metric, found),
+                *matrix(f"{name}-matrix", task, setting, metric, found),
+            ]
+            parts.append(Part(" · ".join(filter(None, (task, setting))), tuple(tables), task))
+    return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
+
+
+def table(name: str, task: str, setting: str, metric: str, rows: Sequence[Row]) -> Table:
+    """A row for each design at each resolution at which it was trained."""
+    own = [r for r in rows if r["tested_at"] in ("", r["resolution"])]
+    names = {r["metric"] for r in own if r["status"] == "ok"}
+    groups = sorted(n for n in names if n.split("_")[0] in HEADLINES and n != metric)
+    more = [n for n in OTHERS if n in names]
+    heads = [
+        title(metric),
+        "Seeds",
+        "Learnt",
+        *map(title, (b for b in BOUNDS if b in names)),
+        *map(group_title, groups),
+        *map(title, more),
+    ]
+    blocks = []
+    for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items()):
+        lines = [
+            _line(series, of, metric, [b for b in BOUNDS if b in names] + groups + more)
+            for (series,), of in sorted(grouped(here, "series").items())
+        ]
+        blocks.append(Block(f"{resolution} pixels", tuple(lines)))
+    said = " · ".join(filter(None, (task, setting)))
+    return Table(name, f"{title(metric)}, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks))
+
+
+def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str]) -> Line:
+    by_metric = {r["metric"]: r for r in rows if r["status"] == "ok"}
+    failure = next((r for r in rows if r["status"] != "ok"), None)
+    if metric not in by_metric:
+        return Line((lost(failure) if failure else Cell(), *[Cell()] * (2 + len(others))), series)
+    row = by_metric[metric]
+    n = max(len(row["repeats"]), 1)
+    seeds = Cell(str(n), " ".join(number(metric, v, row["unit"]).removesuffix(" %") for v in row["repeats"]), value=n)
+    return Line(
+        (
+            measured(row),
+            seeds,
+            _learnt(by_metric, metric),
+            *(measured(by_metric[m]) if m in by_metric else Cell() for m in others),
+        ),
+        series,
+    )
+
+
+def _learnt(rows: Mapping[str, Row], metric: str) -> Cell:
+    """The share of the way from chance to ceiling."""
+    if not {"chance", "ceiling", metric} <= rows.keys():
+        return Cell()
+    chance, ceiling = rows["chance"]["value"], rows["ceiling"]["value"]
+    if not ceiling > chance:
+        return Cell()
+    share = (rows[metric]["value"] - chance) / (ceiling - chance)
+    return Cell(f"{100 * share:.0f} %", value=share, shade=min(1.0, max(0.0, share)))
+
+
+def group_title(metric: str) -> str:
+    """`miou_keys3` -> `mIoU, keys 3`."""
+    score, _, group = metric.partition("_")
+    letters = group.rstrip("0123456789")
+    return f"{title(score)}, {' '.join(filter(None, (letters.replace('_', ' '), group[len(letters) :])))}"
+
+
+def matrix(name: str, task: str, setting: str, metric: str, rows: Sequence[Row]) -> list[Table]:
+    """The heat table of trained at x tested at; none unless some network was tested at another resolution."""
+    scores = [r for r in rows if r["metric"] == metric and r["status"] == "ok"]
+    if not any(r["tested_at"] not in ("", r["resolution"]) for r in scores):
+        return []
+    tested = sorted({r["tested_at"] or r["resolution"] for r in scores}, key=_side)
+    low, high = min(r["value"] for r in scores), max(r["value"] for r in scores)
+    blocks = []
+    for (_, trained), here in sorted(grouped(scores, "pixels", "resolution").items()):
+        lines = []
+        for (series,), of in sorted(grouped(here, "series").items()):
+            by_size = {r["tested_at"] or r["resolution"]: r for r in of}
+            lines.append(Line(tuple(_shaded(by_size.get(t), low, high) for t in tested), series))
+        blocks.append(Block(f"trained at {trained} pixels", tuple(lines)))
+    said = " · ".join(filter(None, (task, setting)))
+    heads = tuple(Heading(f"tested at {t}") for t in tested)
+    return [Table(name, f"{title(metric)} at other resolutions, {said}", "Design", heads, tuple(blocks))]
+
+
+def _shaded(row: Row | None, low: float, high: float) -> Cell:
+    if row is None:
+        return Cell()
+    cell = measured(row)
+    shade = (row["value"] - low) / (high - low) if high > low else 0.5
+    return Cell(cell.text, cell.under, why=cell.why, value=cell.value, low=cell.low, high=cell.high, shade=shade)
+
+
+def _side(resolution: str) -> float:
+    sides = [float(s) for s in resolution.split("x") if s.isdecimal()]
+    return sides[0] * sides[-1] if sides else 0.0

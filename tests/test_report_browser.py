@@ -1,0 +1,83 @@
+"""The page in a browser: three widths, two themes, sorting, filtering, marking, saving. Skipped without Chromium."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_fakes import save
+from report_sweeps import whole
+
+from reports.write import write
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+DRIVER = Path(__file__).with_name("report_driver.js")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: `apt install chromium`")
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
+    """What the driver found at each width, and what the browser wrote to its console."""
+    folder = tmp_path_factory.mktemp("browser")
+    designs = ("vit", "linear", "swin", "conv", "pixel", "sasa_resnet", "halo", "xcit", "local")
+    records = whole(designs, sides=(128, 224, 1024), modes=("inference",), rounds=3, seeds=2)
+    page = write(save(folder / "a long name of a run", records)).read_text(encoding="utf-8")
+    text = json.dumps(page).replace("<", "\\u003c")
+    harness = folder / "harness.html"
+    harness.write_text(
+        f"<!doctype html><meta charset=utf-8><body><script>const PAGE = {text};{DRIVER.read_text()}</script>",
+        encoding="utf-8",
+    )
+    flags = f"--headless --no-sandbox --disable-gpu --user-data-dir={folder / 'profile'} --enable-logging=stderr --v=0"
+    flags += " --force-prefers-reduced-motion"  # in virtual time nothing moves
+    command = [str(BROWSER), *flags.split(), "--virtual-time-budget=60000", "--dump-dom", harness.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    found = re.search(r"BEGIN(.*?)END", done.stdout)
+    assert found, done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads(base64.b64decode(found[1])), done.stderr
+
+
+def test_the_console_stays_empty_and_nothing_overflows(driven: tuple[list[dict[str, Any]], str]) -> None:
+    results, console = driven
+    assert not [line for line in console.splitlines() if "CONSOLE" in line]
+    assert [r.get("error") for r in results] == [None] * 3
+    assert {r["width"]: r["overflow"] for r in results} == {390: 0, 820: 0, 1280: 0}
+
+
+def test_rows_sort_both_ways_and_back_and_blocks_fold(driven: tuple[list[dict[str, Any]], str]) -> None:
+    for found in driven[0]:
+        known = [v for v in found["before"] if v is not None]  # JSON has no infinity: null was not measured
+        assert len(known) >= 6 and sorted(known) != known
+        assert [v for v in found["ascending"] if v is not None] == sorted(known)
+        assert [v for v in found["descending"] if v is not None] == sorted(known, reverse=True)
+        assert found["after"] == found["before"]
+        assert found["folded"] == ["false", False]
+
+
+def test_pointing_filtering_and_themes(driven: tuple[list[dict[str, Any]], str]) -> None:
+    for found in driven[0]:
+        assert found["pointed"] == ["1", "0.12"]
+        assert found["filtered"] == ["table-row", "none"]
+        assert {task: shown == "none" for task, shown in found["task"]} == {"0": True, "1": False}
+        assert found["paper"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 30)"}
+
+
+def test_figures_and_tables_are_saved_from_the_page(driven: tuple[list[dict[str, Any]], str]) -> None:
+    for found in driven[0]:
+        files = found["saved"]
+        for what in ("figure", "table"):
+            picture = files[f"{what} SVG"]["text"]
+            assert ET.fromstring(picture).tag.endswith("svg") and "var(" not in picture
+            assert files[f"{what} PNG"]["type"] == "image/png" and files[f"{what} PNG"]["size"] > 2000
+            rows = list(csv.reader(io.StringIO(files[f"{what} CSV"]["text"])))
+            assert len(rows) > 5 and len({len(row) for row in rows}) == 1
+        assert "vit" in files["table SVG"]["text"] and "Latency inference" in files["table CSV"]["text"]
