@@ -6,16 +6,20 @@ import inspect
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from avbench.find import card, find
+from avbench.noise import ROUNDS, Noise, keep, measure_noise
 from suite.check import Finding, check
 from suite.fingerprint import fingerprint
 from suite.machine import Calibration, calibrate, default_device, default_threads, devices
 from suite.units import bytes_text, count_text, duration, parse_count
+from suite.worker import Worker
 
 
 def show_check(name: str, params: str) -> int:
@@ -50,11 +54,16 @@ def line(finding: Finding) -> Text:
     return Text("FAIL  ", style="bold red") + Text(f"{finding.name}: {finding.problem}")
 
 
-def show_doctor(threads: int | None, as_json: bool) -> None:
-    """Prints the machine, its devices and how fast each is."""
-    found = diagnosis(threads or default_threads())
+def show_doctor(threads: int | None, as_json: bool, noise_minutes: float | None = None) -> None:
+    """Prints the machine, its devices and how fast each is; its noise too, if minutes are given to measure it."""
+    if noise_minutes is not None and not noise_minutes > 0:
+        raise ValueError(f"--minutes is {noise_minutes:g}: it must be above 0")
+    threads = threads or default_threads()
+    found = diagnosis(threads)
+    if noise_minutes is not None:
+        found["noise"] = noise_here(found["identity"], threads, noise_minutes)
     if as_json:
-        json.dump(found, sys.stdout, indent=1)
+        json.dump(found | {"noise": as_json_of(found["noise"])} if "noise" in found else found, sys.stdout, indent=1)
         print()
         return
     console = Console(highlight=False, soft_wrap=True)
@@ -65,13 +74,40 @@ def show_doctor(threads: int | None, as_json: bool) -> None:
     console.print(Text(f"{'devices':16} ", style="bold") + Text(", ".join(found["devices"])))
     for speed in found["calibration"]:
         console.print(spoken(Calibration(**speed)))
+    if "noise" in found:
+        console.print("\n".join(spoken_noise(found["noise"])))
 
 
 def diagnosis(threads: int) -> dict[str, Any]:
-    """All that doctor knows, fit for JSON."""
+    """All that doctor knows without measuring for long, fit for JSON."""
     device = default_device()
     measured = [calibrate(name, "float32", threads) for name in dict.fromkeys(("cpu", device))]
     return fingerprint(device) | {"devices": devices(), "calibration": [asdict(speed) for speed in measured]}
+
+
+def noise_here(identity: dict[str, Any], threads: int, minutes: float) -> Noise:
+    """The noise of this machine, measured now and kept for later sweeps."""
+    said = f"measuring noise for {duration(60 * minutes)} ..."
+    with TemporaryDirectory() as folder, Console(stderr=True).status(said):
+        found = measure_noise(default_device(), threads, minutes, lambda: Worker(log=Path(folder) / "worker.log"))
+    keep(found, identity)
+    return found
+
+
+def as_json_of(noise: Noise) -> dict[str, Any]:
+    """The noise, with the least differences that sweeps of a few rounds see."""
+    least = {metric: {str(n): noise.least(metric, n) for n in ROUNDS} for metric in noise.spread}
+    return asdict(noise) | {"least_difference_by_rounds": least}
+
+
+def spoken_noise(noise: Noise) -> list[str]:
+    """The noise in words: what it means, then what it rests on."""
+    said = [f"noise: {noise.in_words()}"]
+    for metric, spread in noise.spread.items():
+        pair = noise.within_pairs[metric]
+        said.append(f"  {metric}: processes spread by {spread:.2%}, half of all pairs differ by more than {pair:.2%}")
+    rests = f"{noise.pairs} pairs of processes, {', '.join(noise.networks)} on {noise.device}, {noise.threads} threads"
+    return [*said, f"  from {rests}; {noise.marked:.0%} of the measurements were disturbed"]
 
 
 def spoken(speed: Calibration) -> Text:

@@ -108,11 +108,13 @@ def check(name: Name, params: Params = "5M") -> None:
 def doctor(
     as_json: Json = False,
     threads: Annotated[int | None, typer.Option(help="Of the CPU; by default all.")] = None,
+    noise: Annotated[bool, typer.Option("--noise", help="Measure what difference a sweep can see here.")] = False,
+    minutes: Annotated[float, typer.Option(help="For --noise.")] = 2.0,
 ) -> None:
-    """This machine: versions, devices, free memory, and how fast it is."""
+    """This machine: versions, devices, free memory, how fast it is, and how noisy."""
     from avbench.checking import show_doctor
 
-    show_doctor(threads, as_json)
+    show_doctor(threads, as_json, minutes if noise else None)
 
 
 @app.command()

@@ -11,10 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from avbench.display import Display
+from avbench.noise import conditions_of
 from avbench.planning import planned, total
 from avbench.request import Request
 from suite.fingerprint import fingerprint
 from suite.outcome import Outcome
+from suite.plan import Plan
 from suite.record import read
 from suite.run import STARTS, UNTRIED, run
 from suite.training.keep import Keep
@@ -37,13 +39,24 @@ def sweep(request: Request, folder: Path | None) -> int:
     def worker() -> Worker:
         return Worker(log=chosen / "worker.log", keep=Keep(str(chosen), weights=request.keep_weights))
 
-    machines = {device: fingerprint(device) for device in {p.case.device: None for p in plan.cases}}
+    machines = machines_of(plan)
     seconds = time.monotonic() - began
     with Display() as display:
         outcome = run(plan, chosen, limits, worker, display, machines, request.as_dict(), seconds)
     console.print(summary(outcome))
     write_report(chosen)
     return 130 if outcome.interrupted else 0
+
+
+def machines_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The fingerprint of this machine with each device of the plan, and what is known of its noise."""
+    threads: dict[str, list[int]] = {}
+    for case in (p.case for p in plan.cases):
+        threads.setdefault(case.device, []).append(case.threads)
+    found = {device: fingerprint(device) for device in threads}
+    for device, machine in found.items():
+        machine["conditions"] |= conditions_of(machine["identity"], device, sorted(set(threads[device])))
+    return found
 
 
 def measured(folder: Path) -> set[str]:

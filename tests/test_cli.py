@@ -25,7 +25,7 @@ from suite.record import read
 FLAGS = set(
     "res task metric scope params layout position decoder classes batch device dtype backend compile mode cache "
     "threads data train-images train-minutes train-batch lr lr-search seeds keep-weights rounds minutes case-seconds "
-    "memory run max-ms max-memory min-accuracy json csv help exact base head accept reason triples seed input "
+    "memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason triples seed input "
     "out".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
@@ -239,3 +239,5 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["devices"][0] == "cpu"
     assert found["calibration"][0]["matmul"] > 0
     assert "MAC/s" in call(capsys, "doctor", "--threads", "1")[1]
+    code, _, error = call(capsys, "doctor", "--noise", "--minutes", "0")
+    assert (code, error) == (2, "avbench: --minutes is 0: it must be above 0\n")
