@@ -14,7 +14,8 @@ from suite.count import agreed_macs, parameters
 from suite.step import loss_of
 from variants.contract import AUXILIARY, Grid
 from variants.conv import RECIPE as CONV
-from variants.parts.decoder import Convolved, Norm
+from variants.parts.decoder import Convolved
+from variants.parts.norm import BatchNorm1d, BatchNorm2d
 from variants.parts.setr import MLA, PUP, Naive
 from variants.parts.uper import UPer
 from variants.recipe import DECODERS, LAYOUTS, Recipe
@@ -90,9 +91,12 @@ def test_a_single_image_of_a_single_place_is_learnt_from(decoder: str) -> None:
 
 
 def test_batch_norm_is_batch_norm_wherever_there_is_a_batch() -> None:
-    ours, theirs = Norm(5), nn.BatchNorm2d(5)
-    for x in (torch.randn(2, 5, 1, 1), torch.randn(1, 5, 3, 1), torch.randn(4, 5, 2, 6)):
-        assert torch.equal(ours(x), theirs(x)) and torch.equal(ours.running_var, theirs.running_var)
+    for ours, theirs, shapes in (
+        (BatchNorm2d(5), nn.BatchNorm2d(5), [(2, 5, 1, 1), (1, 5, 3, 1), (4, 5, 2, 6)]),
+        (BatchNorm1d(5), nn.BatchNorm1d(5), [(2, 5), (1, 5, 3), (4, 5, 2)]),
+    ):
+        for x in map(torch.randn, shapes):
+            assert torch.equal(ours(x), theirs(x)) and torch.equal(ours.running_var, theirs.running_var)
 
 
 def test_the_features_of_one_stage_are_those_of_the_published_blocks() -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.head import Mean
+from variants.parts.norm import BatchNorm2d
 from variants.recipe import BOTTLENECK, Recipe, part
 
 
@@ -39,7 +40,7 @@ class Lambda(Mixer):
         self.to_q = nn.Linear(dim, heads * keys, bias=False)
         self.to_k = nn.Linear(dim, depth * keys, bias=False)
         self.to_v = nn.Linear(dim, depth * self.values, bias=False)
-        self.q_norm, self.v_norm = nn.BatchNorm2d(heads * keys), nn.BatchNorm2d(depth * self.values)
+        self.q_norm, self.v_norm = BatchNorm2d(heads * keys), BatchNorm2d(depth * self.values)
         self.context = nn.Conv2d(depth, keys, side, padding=side // 2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from variants.contract import Card, Grid, Mixer, Position, Positioned
 from variants.conv import Conv
 from variants.parts.block import Bottleneck, MakeMixer
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece
 from variants.recipe import BOTTLENECK, Recipe, part
 
@@ -56,7 +57,7 @@ class NonLocal(Mixer):
             raise ValueError(f"without a projection a non-local block needs values={dim}, not {self.values}")
         self.to_qkv = nn.Linear(dim, 2 * self.keys + self.values)
         self.to_out = nn.Linear(self.values, dim) if out else nn.Identity()
-        self.norm = nn.BatchNorm2d(dim)
+        self.norm = BatchNorm2d(dim)
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.inverted import Halve, InvertedBlock, InvertedStem, WideMean
+from variants.parts.norm import BatchNorm2d
 from variants.recipe import Layout, Recipe, part
 
 
@@ -34,7 +35,7 @@ class ReluLinear(Mixer):
         self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.gather = nn.Conv2d(3 * dim, 3 * dim, side, padding=side // 2, groups=3 * dim, bias=False)
         self.blend = nn.Conv2d(3 * dim, 3 * dim, 1, groups=3 * heads, bias=False)
-        self.to_out, self.norm = nn.Linear(2 * dim, dim, bias=False), nn.BatchNorm2d(dim)
+        self.to_out, self.norm = nn.Linear(2 * dim, dim, bias=False), BatchNorm2d(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid, Mixer
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece, out_size
 
 MakeMixer = Callable[[int, Grid], Mixer]
@@ -51,17 +52,17 @@ class Bottleneck(Piece):
         """`mix_norm`: whether batch norm follows the mixer, which may bring its own."""
         super().__init__()
         self.dim, self.out, self.inner, self.stride = dim, out, inner, stride
-        self.to_inner, self.in_norm = nn.Conv2d(dim, inner, 1, bias=False), nn.BatchNorm2d(inner)
+        self.to_inner, self.in_norm = nn.Conv2d(dim, inner, 1, bias=False), BatchNorm2d(inner)
         self.mix = mixer(inner, grid)
         self.mixed = int(getattr(self.mix, "out", inner))
-        self.mix_norm = nn.BatchNorm2d(self.mixed) if mix_norm else nn.Identity()
+        self.mix_norm = BatchNorm2d(self.mixed) if mix_norm else nn.Identity()
         self.strides_itself = hasattr(self.mix, "stride")
         if self.strides_itself:
             self.mix.stride = stride  # type: ignore[assignment]  # a mixer with a stride states it as a number
-        self.to_out, self.out_norm = nn.Conv2d(self.mixed, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.to_out, self.out_norm = nn.Conv2d(self.mixed, out, 1, bias=False), BatchNorm2d(out)
         self.shortcut: nn.Module = nn.Identity()
         if dim != out or stride != 1:
-            self.shortcut = nn.Sequential(nn.Conv2d(dim, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            self.shortcut = nn.Sequential(nn.Conv2d(dim, out, 1, stride, bias=False), BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 3, 1, 2)  # b d y x, channels last in memory

@@ -13,17 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid
+from variants.parts.norm import BatchNorm2d
 
 Answer = Tensor | tuple[Tensor, ...]
-
-
-class Norm(nn.BatchNorm2d):
-    """Batch norm. In a batch that holds one value a channel, which deviates from nothing, it takes the running one."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.numel() == x.shape[1]:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
 
 
 class Convolved(nn.Module):
@@ -31,7 +23,7 @@ class Convolved(nn.Module):
 
     def __init__(self, dim: int, out: int, side: int) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(dim, out, side, padding=side // 2, bias=False), Norm(out)
+        self.conv, self.norm = nn.Conv2d(dim, out, side, padding=side // 2, bias=False), BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from variants.contract import Grid
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece, out_size
 
 
@@ -22,7 +23,7 @@ class Halvings(Piece):
         self.widths = [3, dim // 8, dim // 4, dim // 2, dim]
         steps: list[nn.Module] = []
         for before, after in zip(self.widths, self.widths[1:], strict=False):
-            steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+            steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), BatchNorm2d(after), nn.GELU()]
         self.layers = nn.Sequential(*steps[:-1])
 
     def forward(self, images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid
+from variants.parts.norm import BatchNorm2d
 
 
 class Mean(nn.Module):
@@ -34,7 +35,7 @@ class Widened(nn.Module):
     def __init__(self, widths: tuple[int, ...], classes: int, width: int = 1024) -> None:
         super().__init__()
         self.dim, self.classes, self.width = widths[-1], classes, width
-        self.to_width, self.norm = nn.Conv2d(self.dim, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.to_width, self.norm = nn.Conv2d(self.dim, width, 1, bias=False), BatchNorm2d(width)
         self.to_logits = nn.Linear(width, classes)
 
     def forward(self, features: list[Tensor], size: Grid) -> Tensor:

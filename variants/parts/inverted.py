@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from variants.contract import Grid
 from variants.parts.block import MakeMixer
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece, out_size
 
 
@@ -26,7 +27,7 @@ class Inverted(Piece):
         middle = inner or dim
         steps = normed(nn.Conv2d(dim, inner, 1, bias=not norms), norms) if inner else []
         steps += normed(nn.Conv2d(middle, middle, 3, stride, 1, groups=middle, bias=not norms), norms)
-        self.layers = nn.Sequential(*steps, nn.Conv2d(middle, out, 1, bias=False), nn.BatchNorm2d(out))
+        self.layers = nn.Sequential(*steps, nn.Conv2d(middle, out, 1, bias=False), BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # b y x d
@@ -42,7 +43,7 @@ class Inverted(Piece):
 
 def normed(conv: nn.Conv2d, norm: bool) -> list[nn.Module]:
     """The convolution, batch norm after it if asked for, and hard swish."""
-    return [conv, *([nn.BatchNorm2d(conv.out_channels)] if norm else []), nn.Hardswish()]
+    return [conv, *([BatchNorm2d(conv.out_channels)] if norm else []), nn.Hardswish()]
 
 
 class InvertedStem(Piece):
@@ -113,7 +114,7 @@ class WideMean(nn.Module):
         super().__init__()
         self.dim, self.classes = widths[-1], classes
         self.wide, self.hidden = round(self.dim * wide), round(self.dim * hidden)
-        self.to_wide, self.wide_norm = nn.Linear(self.dim, self.wide, bias=False), nn.BatchNorm2d(self.wide)
+        self.to_wide, self.wide_norm = nn.Linear(self.dim, self.wide, bias=False), BatchNorm2d(self.wide)
         self.to_hidden, self.norm = nn.Linear(self.wide, self.hidden, bias=False), nn.LayerNorm(self.hidden)
         self.to_logits = nn.Linear(self.hidden, classes)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from variants.contract import Grid
 from variants.parts.block import MakeMixer, Transformer
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece, out_size
 
 
@@ -42,10 +43,10 @@ class Mobile(Piece):
         if dim != out or stride > 1:
             pool = nn.AvgPool2d(3, stride, 1) if stride > 1 else nn.Identity()
             self.to_short = nn.Sequential(pool, nn.Conv2d(dim, out, 1))
-        self.norm = nn.BatchNorm2d(dim, 1e-3)
-        self.to_inner, self.inner_norm = nn.Conv2d(dim, self.inner, 1, bias=False), nn.BatchNorm2d(self.inner, 1e-3)
+        self.norm = BatchNorm2d(dim, 1e-3)
+        self.to_inner, self.inner_norm = nn.Conv2d(dim, self.inner, 1, bias=False), BatchNorm2d(self.inner, 1e-3)
         self.near = nn.Conv2d(self.inner, self.inner, 3, stride, 1, groups=self.inner, bias=False)
-        self.near_norm = nn.BatchNorm2d(self.inner, 1e-3)
+        self.near_norm = BatchNorm2d(self.inner, 1e-3)
         self.excite, self.to_out = SqueezeExcite(self.inner, int(out * squeeze)), nn.Conv2d(self.inner, out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +96,7 @@ class MobileStem(Piece):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
-        self.first, self.norm = nn.Conv2d(3, dim, 3, 2, 1, bias=False), nn.BatchNorm2d(dim, 1e-3)
+        self.first, self.norm = nn.Conv2d(3, dim, 3, 2, 1, bias=False), BatchNorm2d(dim, 1e-3)
         self.second = nn.Conv2d(dim, dim, 3, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from variants.contract import Grid
 from variants.parts.block import MakeMixer
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece
 
 
@@ -29,7 +30,7 @@ class NearTransformer(Piece):
         self.mix_scale, self.near_scale, self.mlp_scale = (nn.Parameter(torch.full((dim,), scale)) for _ in range(3))
         self.mix = mixer(dim, grid)
         first, second = (nn.Conv2d(dim, dim, 3, padding=1, groups=dim) for _ in range(2))
-        self.near = nn.Sequential(first, nn.GELU(), nn.BatchNorm2d(dim), second)
+        self.near = nn.Sequential(first, nn.GELU(), BatchNorm2d(dim), second)
         self.to_inner, self.to_out = nn.Linear(dim, inner), nn.Linear(inner, dim)
 
     def forward(self, x: Tensor) -> Tensor:

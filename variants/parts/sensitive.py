@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from variants.parts.norm import BatchNorm1d, BatchNorm2d
 from variants.parts.position import offsets, resized
 
 
@@ -33,9 +34,9 @@ class Sensitive(nn.Module):
     def __init__(self, dim: int, heads: int, length: int) -> None:
         super().__init__()
         self.dim, self.heads, self.width = dim, heads, dim // heads
-        self.to_qkv, self.qkv_norm = nn.Linear(dim, 2 * dim, bias=False), nn.BatchNorm1d(2 * dim)
+        self.to_qkv, self.qkv_norm = nn.Linear(dim, 2 * dim, bias=False), BatchNorm1d(2 * dim)
         self.offsets = Offsets(self.width, length)
-        self.logit_norm, self.out_norm = nn.BatchNorm2d(3 * heads), nn.BatchNorm1d(2 * dim)
+        self.logit_norm, self.out_norm = BatchNorm2d(3 * heads), BatchNorm1d(2 * dim)
 
     def forward(self, x: Tensor) -> Tensor:
         b, lines, m, d = x.shape

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Grid
+from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece, out_size
 
 
@@ -70,7 +71,7 @@ class Convolutions(Piece):
         widths = [3, *(max(8, 8 * round(dim * share / 8)) for share in shares)]
         steps: list[nn.Module] = []
         for before, after in pairwise(widths):
-            steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+            steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), BatchNorm2d(after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*steps, nn.Conv2d(widths[-1], dim, 1))
         self.widths, self.dim = widths, dim
 
@@ -100,7 +101,7 @@ class ResNetStem(Piece):
         super().__init__()
         self.dim = dim
         self.conv = nn.Conv2d(3, dim, 7, 2, 3, bias=False)
-        self.norm = nn.BatchNorm2d(dim)
+        self.norm = BatchNorm2d(dim)
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.relu(self.norm(self.conv(images.contiguous(memory_format=torch.channels_last))))
