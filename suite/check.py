@@ -1,13 +1,13 @@
 """check: what every design must keep, run on one design. Each finding says what was tried and what came of it.
 
-The same claims hold our own designs and an outsider's: the tests run it on both.
-All but the budget is tried on the design fitted to a small size, since none of it depends on the size.
+The same claims hold our own designs and an outsider's: the tests run `statements` and `contract` on every design of
+ours, cut down to a block a stage. An outsider's design is fitted to a small size instead, since its depth is not known.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +22,18 @@ from suite.count import agreed_macs, formula_macs, parameters, torch_macs
 from suite.step import loss_of, random_images, random_targets
 from variants.contract import Design, Grid
 
-SIZES = (Grid(64, 64), Grid(33, 47), Grid(97, 32), Grid(1, 1))  # square, odd, neither square nor divisible, the least
+SIZES = (Grid(32, 32), Grid(33, 47), Grid(61, 24), Grid(1, 1))  # square, odd, neither square nor divisible, the least
+COUNTED = (*SIZES, Grid(7, 31), Grid(224, 160))
 ODD = Grid(33, 47)
 LAYOUTS = ("isotropic", "pyramid", "bottleneck")
-POSITIONS = ("none", "learned", "sincos", "bias", "query", "rotary")
+INSIDE = ("none", "bias", "query", "rotary")  # positions that change the mixer ...
+POSITIONS = (*INSIDE, "learned", "sincos")  # ... and the others
 SECTIONS = ("Paper", "Time", "Memory", "Departs")
 BATCH, CLASSES, SMALL = 2, 7, 300_000
 TOLERANCE = 0.01
+
+Shrink = Callable[[Design], Design]
+"""Makes a design small, so that it can be tried often."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +50,43 @@ class Finding:
 
 def check(design: Design, params: int, text: str) -> Iterator[Finding]:
     """The findings on a design whose file has the docstring `text`, one by one. Nothing that the design does raises."""
+    yield from statements(design, text)
+    yield tried(f"weighs {params:,} parameters within 1 %", partial(budget, design, params))
+    yield from contract(design, fitted_if_it_can)
+
+
+def statements(design: Design, text: str) -> Iterator[Finding]:
+    """The findings on what a design says of itself."""
     yield tried("the docstring has Paper, Time, Memory and Departs", partial(described, text))
     yield tried("the card is complete", partial(titled, design))
-    yield tried(f"weighs {params:,} parameters within 1 %", partial(budget, design, params))
-    small = fitted_if_it_can(design)
+
+
+def contract(design: Design, shrink: Shrink) -> Iterator[Finding]:
+    """The findings on what a design does, made small: as it is, its mixers alone, and in every layout."""
+    small = shrink(design)
     for task in TASKS:
-        for size in SIZES:
-            yield tried(f"{task} at {size}: finite logits, each image alone", partial(answers, small, task, size))
-        for size in SIZES[:2]:
-            yield tried(f"{task} at {size}: the counts agree", partial(agrees, small, task, size))
-        yield tried(f"{task}: the loss reaches every parameter", partial(learns, small, task))
+        for size, other in zip(SIZES, SIZES[1:] + SIZES[:1], strict=True):
+            name = f"{task} at {size}, and at {other}: finite logits, each image alone"
+            yield tried(name, partial(answers, small, task, size, other))
+    for i, size in enumerate(COUNTED):
+        counts = agrees if size in (ODD, COUNTED[-1]) else states
+        yield tried(f"{TASKS[i % 2]} at {size}: costs what it states", partial(counts, small, TASKS[i % 2], size))
     yield from mixers(small)
-    for layout in LAYOUTS:
-        yield tried(f"layout {layout}, with every position it takes", partial(rearranged, design, layout))
+    for layout in dict.fromkeys((design.layout_name, *LAYOUTS)):
+        yield tried(f"layout {layout}, with every position it takes", partial(rearranged, design, layout, shrink))
+    yield tried("what it does not take it refuses in one sentence", partial(refuses, design))
 
 
 def mixers(design: Design) -> Iterator[Finding]:
-    """The findings on each mixer of the design by itself."""
-    met: list[Met] = []
-    yield tried("runs, so that its mixers can be tried alone", partial(found, design, met))
-    for mixer in met:
-        yield tried(f"{mixer} on any grid: shape, finite, each image alone", partial(keeps_shape, mixer))
-        yield tried(f"{mixer} on any grid: padding leaks nothing", partial(keeps_padding_out, mixer))
-        yield tried(f"{mixer} on any grid: costs what it states", partial(is_its_formula, mixer))
+    """The findings on each mixer of the design by itself, with each position that it takes."""
+    for position, form in accepted(design, INSIDE).items():
+        met: list[Met] = []
+        yield tried(f"position {position}: runs, so that its mixers can be tried alone", partial(found, form, met))
+        for mixer in met:
+            name = f"{mixer}, position {position}, on any grid"
+            yield tried(f"{name}: shape, finite, each image alone", partial(keeps_shape, mixer))
+            yield tried(f"{name}: padding leaks nothing", partial(keeps_padding_out, mixer))
+            yield tried(f"{name}: costs what it states", partial(is_its_formula, mixer))
 
 
 def found(design: Design, met: list[Met]) -> str:
@@ -116,19 +135,25 @@ def budget(design: Design, params: int) -> str:
     return "" if abs(body / params - 1) <= TOLERANCE else f"it weighs {body:,}"
 
 
-def answers(design: Design, task: str, size: Grid) -> str:
-    """Whether logits have the right shape, are finite, and those of an image depend on no other image."""
-    network = design.build(task, CLASSES, size).double().eval()
-    images = torch.randn(BATCH, 3, size.y, size.x, dtype=torch.float64)
-    with torch.no_grad():
-        logits: Tensor = network(images)
-        alone = torch.cat([network(image[None]) for image in images])
-    wanted = (BATCH, CLASSES) if task == "classification" else (BATCH, CLASSES, size.y, size.x)
-    if tuple(logits.shape) != wanted:
-        return f"logits of shape {tuple(logits.shape)} instead of {wanted}"
-    if not logits.isfinite().all():
-        return "logits that are not finite"
-    return "" if torch.allclose(logits, alone, 1e-6, 1e-8) else "the logits of an image change with the rest of a batch"
+def answers(design: Design, task: str, built_for: Grid, other: Grid) -> str:
+    """Whether logits have the right shape, are finite, and those of an image depend on no other image.
+
+    On images of the size that the network was built for, and of another one.
+    """
+    network = design.build(task, CLASSES, built_for).double().eval()
+    for size in (built_for, other):
+        images = torch.randn(BATCH, 3, size.y, size.x, dtype=torch.float64)
+        with torch.no_grad():
+            logits: Tensor = network(images)
+            alone = torch.cat([network(image[None]) for image in images])
+        wanted = (BATCH, CLASSES) if task == "classification" else (BATCH, CLASSES, size.y, size.x)
+        if tuple(logits.shape) != wanted:
+            return f"at {size} logits of shape {tuple(logits.shape)} instead of {wanted}"
+        if not logits.isfinite().all():
+            return f"at {size} logits that are not finite"
+        if not torch.allclose(logits, alone, 1e-6, 1e-8):
+            return f"at {size} the logits of an image change with the rest of a batch"
+    return ""
 
 
 def learns(design: Design, task: str) -> str:
@@ -161,29 +186,44 @@ def states(design: Design, task: str, size: Grid) -> str:
     return "" if stated == counted else f"it states {stated} multiply-adds, torch counts {counted}"
 
 
-def rearranged(design: Design, layout: str) -> str:
-    """Whether the design learns and counts right in a layout with each position, or refuses it in one sentence."""
+def rearranged(design: Design, layout: str, shrink: Shrink) -> str:
+    """Whether the design costs what it states in a layout with each position, and learns with the last one.
+
+    At home it learns with each, and both counters count the last one.
+    """
     try:
-        moved = fitted_if_it_can(design.in_layout(layout))
-    except ValueError as refusal:
-        return one_sentence(refusal)
-    counts = agrees if layout == design.layout_name else states  # where the design is at home, by every counter
-    for position in POSITIONS:
-        try:
-            form = moved.with_position(position)
-        except ValueError as refusal:
-            problem = one_sentence(refusal)
-        else:
-            problem = counts(form, TASKS[0], ODD) or (learns(form, TASKS[0]) if position in ("none", "query") else "")
+        forms = accepted(shrink(design.in_layout(layout)), dict.fromkeys((design.position_name, *POSITIONS)))
+    except ValueError:
+        return ""  # it does not go there
+    at_home = layout == design.layout_name
+    for i, (position, form) in enumerate(forms.items(), start=1):
+        task, size, last = TASKS[i % 2], COUNTED[i % len(COUNTED)], i == len(forms)
+        problem = (agrees if last and at_home else states)(form, task, size)
+        problem = problem or (learns(form, task) if last or at_home else "")
         if problem:
             return f"position {position}: {problem}"
     return ""
 
 
-def one_sentence(refusal: ValueError) -> str:
-    """The problem with a refusal that is not one line."""
-    said = str(refusal)
-    return "" if said and "\n" not in said else "a refusal must be one sentence that says what to do instead"
+def accepted(design: Design, positions: Iterable[str]) -> dict[str, Design]:
+    """The design with each of the positions that it takes."""
+    forms = {}
+    for position in positions:
+        with suppress(ValueError):
+            forms[position] = design.with_position(position)
+    return forms
+
+
+def refuses(design: Design) -> str:
+    """Whether each layout and each position that the design does not take is refused by one sentence."""
+    tried = [*((design.in_layout, name) for name in LAYOUTS), *((design.with_position, name) for name in POSITIONS)]
+    for change, name in tried:
+        try:
+            change(name)
+        except ValueError as refusal:
+            if not str(refusal) or "\n" in str(refusal):
+                return f"{name} is refused by {str(refusal)!r}: write one sentence that says what to do instead"
+    return ""
 
 
 def _twice(design: Design, fitted: Design) -> tuple[Design, Design]:

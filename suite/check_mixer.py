@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
-from suite.shapes import Remembered
+from suite.count import dispatched_macs
+from suite.trace import traced_macs
 from variants.contract import Grid, Mixer
 
 GRIDS = (Grid(1, 1), Grid(1, 7), Grid(5, 3), Grid(9, 8), Grid(13, 11))
+COUNTED = (*GRIDS, Grid(32, 24))
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def redrawn(mixer: Mixer) -> Mixer:
     return mixer
 
 
-def keeps_shape(met: Met) -> str:
+def keeps_shape(met: Met, grids: Sequence[Grid] = GRIDS) -> str:
     """Whether the output has the right shape, is finite, and that of an image depends on no other image."""
-    for batch, grid in enumerate(GRIDS, start=1):
-        x, out = met.run(grid, batch := 1 + batch % 3)
+    for i, grid in enumerate(grids):
+        x, out = met.run(grid, batch := 3 - i % 3)
         if tuple(out.shape) != met.wanted(grid, batch):
             return f"on the grid {grid} it made {tuple(out.shape)} of {tuple(x.shape)}: it must return the same shape"
         if not out.isfinite().all():
@@ -82,11 +84,11 @@ def keeps_shape(met: Met) -> str:
     return ""
 
 
-def keeps_padding_out(met: Met) -> str:
+def keeps_padding_out(met: Met, grids: Sequence[Grid] = GRIDS) -> str:
     """Whether the output is the same whatever F.pad fills in, unless zeros are part of what the mixer is."""
     if met.mixer.pads_with_zeros:
         return ""
-    for grid in GRIDS:
+    for grid in grids:
         x, out = met.run(grid, 1)
         with torch.no_grad(), patch.object(F, "pad", lambda t, pads, *_, **__: torch.constant_pad_nd(t, pads, 7.0)):
             other = met.mixer(x)
@@ -95,14 +97,13 @@ def keeps_padding_out(met: Met) -> str:
     return ""
 
 
-def is_its_formula(met: Met) -> str:
-    """Whether `macs(grid)` is what torch counts."""
+def is_its_formula(met: Met, grids: Sequence[Grid] = COUNTED) -> str:
+    """Whether `macs(grid)` is what torch counts on each grid, and what fvcore counts on the last one."""
     mixer = deepcopy(met.mixer).to("meta")
-    for grid in GRIDS:
+    for grid in grids:
         x = torch.empty(1, grid.y, grid.x, met.dim, device="meta", dtype=torch.float64)
-        with torch.no_grad(), Remembered(), FlopCounterMode(display=False) as mode:
-            mixer(x)
-        counted, stated = mode.get_total_flops() // 2, mixer.macs(grid)
-        if counted != stated:
-            return f"on the grid {grid} it states {stated} multiply-adds, torch counts {counted}"
+        counts = {"torch": dispatched_macs(mixer, x)} | ({"fvcore": traced_macs(mixer, x)} if grid is grids[-1] else {})
+        for counter, counted in counts.items():
+            if counted != (stated := mixer.macs(grid)):
+                return f"on the grid {grid} it states {stated} multiply-adds, {counter} counts {counted}"
     return ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from suite.shapes import Remembered
@@ -74,6 +74,11 @@ def formula_macs(network: Any, size: Grid) -> int:
 
 def torch_macs(network: nn.Module, size: Grid) -> int:
     """What FlopCounterMode counts for one image; the network's parameters lie on the meta device."""
+    return dispatched_macs(network, random_inputs(network, size, 1, "float32", "meta"))
+
+
+def dispatched_macs(module: nn.Module, x: Tensor) -> int:
+    """What FlopCounterMode counts of any module for its input; both lie on the meta device."""
     with torch.no_grad(), Remembered(), FlopCounterMode(display=False) as mode:
-        network(random_inputs(network, size, 1, "float32", "meta"))
+        module(x)
     return mode.get_total_flops() // 2

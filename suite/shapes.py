@@ -20,19 +20,25 @@ FUNCTIONAL: dict[Any, bool] = {}
 
 def run_on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     """What `func(*args, **kwargs)` returns for meta tensors."""
+    key = key_of(func, args, kwargs)
+    if key in KNOWN:
+        return made(KNOWN[key])
+    out = func(*args, **kwargs)
+    if key is not None and all(tensor.is_meta for tensor in tensors_of(out)):  # others hold numbers, not only shapes
+        KNOWN[key] = described(out)
+    return out
+
+
+def key_of(func: Any, args: Any, kwargs: Any) -> Any:
+    """What is equal for calls that return the same shapes. None for a call whose shapes are not to be remembered."""
     if not functional(func):
-        return func(*args, **kwargs)
+        return None
+    key = (func, signature(args), signature(tuple(kwargs.items())))
     try:
-        key = (func, signature(args), signature(tuple(kwargs.items())))
-        known = KNOWN.get(key)
-    except TypeError:  # an argument that cannot be hashed
-        return func(*args, **kwargs)
-    if known is None:
-        out = func(*args, **kwargs)
-        if all(tensor.is_meta for tensor in tensors_of(out)):  # others hold numbers, which are not only shapes
-            KNOWN[key] = (described(out),)
-        return out
-    return made(known[0])
+        hash(key)
+    except TypeError:
+        return None
+    return key
 
 
 class Remembered(TorchDispatchMode):
