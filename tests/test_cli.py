@@ -29,6 +29,20 @@ FLAGS = set(
     "out".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
+SHALLOW = '''"""Shallow: ViT with a single block.
+
+Paper    2010.11929.
+Time     n² d.
+Memory   n d.
+Departs  one block.
+"""
+
+from dataclasses import replace
+
+from variants.vit import RECIPE as VIT
+
+RECIPE = replace(VIT, layout=replace(VIT.layout, depths=(1,)))
+'''
 MINE = '''"""Mine: full attention on small patches."""
 
 from dataclasses import dataclass
@@ -225,9 +239,10 @@ def test_the_same_command_goes_on_with_what_it_left(
 def test_check_passes_a_sound_design_and_names_what_breaks(
     capsys: pytest.CaptureFixture[str], mine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, _ = call(capsys, "check", "vit", "--params", "1M")
+    Path("sound.py").write_text(SHALLOW)
+    code, out, _ = call(capsys, "check", "./sound.py", "--params", "1M")
     assert code == 0 and "FAIL" not in out
-    assert out.strip().splitlines()[-1].startswith("vit keeps the contract")
+    assert out.strip().splitlines()[-1].startswith("./sound.py keeps the contract")
     Path("broken.py").write_text(MINE.replace("tiny", "miscounted"))
     code, out, _ = call(capsys, "check", "./broken.py")
     assert code == 1
