@@ -33,7 +33,9 @@ class Request:
     )
     res: str = option("224,512,1024", "Pixels: 224, or rows x columns: 224x320.", WHAT)
     task: str = option("classification,segmentation", "classification, segmentation.", WHAT)
-    metric: str = option("params,macs,memory,latency,accuracy", "What to measure; there is also field.", WHAT)
+    metric: str = option(
+        "params,macs,memory,latency,accuracy", "What to measure; there are also field and probe.", WHAT
+    )
     params: str = option("5M", "Parameters of every network without its head, such as 0.3M or 100M.", NETWORKS)
     scope: str = option("network", "network, mixer: one layer of the mixer alone, where --res counts tokens.", WHAT)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)

@@ -15,10 +15,11 @@ METRICS = {
     "memory": "memory",
     "latency": "latency",
     "field": "field",
+    "probe": "probe",
     "accuracy": "accuracy",
 }
 USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measures unless it is told
-OF_A_MIXER = frozenset({"static", "memory", "latency"})  # quantities that a mixer has alone
+OF_A_MIXER = frozenset({"static", "memory", "latency", "probe"})  # quantities that a mixer has alone
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math")
 
@@ -100,6 +101,8 @@ class Axes:
         _among("backend", self.backends, BACKENDS)
         if self.scopes == ("mixer",) and not OF_A_MIXER & {*self.quantities}:
             raise ValueError("a mixer alone has no accuracy and no field: add --scope network, or --metric macs")
+        if "probe" in self.metrics and "mixer" not in self.scopes:
+            raise ValueError("a probe is of a mixer alone: add --scope mixer, where --res counts tokens")
         if "mixer" in self.scopes and "inference" not in self.modes:
             raise ValueError("a mixer alone is not trained: add --mode inference, or leave out --scope mixer")
         if not self.compiles:

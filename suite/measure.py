@@ -26,6 +26,7 @@ from suite.count import count, parameters
 from suite.disturbance import Frequencies
 from suite.field import fields
 from suite.latency import inputs_of, labels, latency, timed_pass
+from suite.probe import probe
 from suite.record import Metric, Record
 from suite.simulate import simulate
 from suite.step import DTYPES, NotFiniteError, attention_backend
@@ -97,6 +98,8 @@ class Bench:
             return footprint(case, design, built.network)
         if case.quantity == "latency":
             return with_compilation(latency(case, built.network, self.frequencies, limit_s), built.compilation)
+        if case.quantity == "probe":
+            return Record(case, "ok", metrics=probe(built.network, Grid(case.height, case.width), case.device))
         return reach(case, built.network)
 
     def _accuracy(self, case: Case, design: Design, keep: Keep) -> Record:

@@ -162,13 +162,13 @@ class Planner:
     def cases(self) -> Iterator[Planned]:
         """All of them: resolution by resolution, task by task."""
         quantities = {"static": self._static, "memory": self._memory, "latency": self._latency}
-        quantities |= {"field": self._field, "accuracy": self._accuracy}
+        quantities |= {"field": self._field, "probe": self._probe, "accuracy": self._accuracy}
         axes = self.axes
         for size, scope, task, quantity in product(axes.resolutions, axes.scopes, axes.tasks, axes.quantities):
-            if scope == "network":
+            if scope == "network" and quantity != "probe":
                 for case in quantities[quantity](size, task):
                     yield from map(self.planned, self._decoded(case))
-            elif task == axes.tasks[0] and quantity in OF_A_MIXER:
+            elif scope == "mixer" and task == axes.tasks[0] and quantity in OF_A_MIXER:
                 for case in quantities[quantity](size, "classification"):
                     if case.mode == "inference":
                         yield self.planned(replace(case, scope="mixer", classes=1))
@@ -269,6 +269,11 @@ class Planner:
         if task == self.axes.tasks[0]:  # layers are alike for every task
             device, dtype = self.axes.devices[0], self.axes.dtypes[0]
             yield replace(self._case("field", size, task), device=device, dtype=dtype, batch=FIELD_IMAGES)
+
+    def _probe(self, size: Grid, task: str) -> Iterator[Case]:
+        if size.n > 1:  # one place alone has nobody to look at
+            device, dtype = self.axes.devices[0], self.axes.dtypes[0]
+            yield replace(self._case("probe", size, task), device=device, dtype=dtype)
 
     def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
         return trainings(self._case("accuracy", size, task), self.axes)

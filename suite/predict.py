@@ -27,6 +27,8 @@ LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which 
 LEAST_PASSES = 3  # where the case's limit allows no more
 PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
 FIELD_PASSES = 70  # one for each layer, back to the image: of every image in float32 and in float64
+PROBE_PASSES = 400  # maps of 16 places, of each head
+PROBE_COPIES = 50  # of what a pass allocates: 16 at once, with their graph
 RENDER_SECONDS = 5e-7  # a pixel of a scene
 
 
@@ -45,13 +47,14 @@ def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Cal
     """The cost of one pass of the case. Raises whatever the simulation raises."""
     forward = simulated(replace(case, mode="inference", batch=1))
     mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
-    work = forward if case.quantity == "static" else simulated(replace(case, mode=mode, batch=1))
+    work = forward if case.quantity in ("static", "probe") else simulated(replace(case, mode=mode, batch=1))
     at_once = case.at_once or case.batch
     part = batched(work, at_once)
+    most = batched(work, PROBE_COPIES) if case.quantity == "probe" else part
     return Prediction(
         macs=forward.macs,
-        peak_bytes=part.peak_bytes,
-        needed_bytes=part.peak_bytes + part.resting_bytes,
+        peak_bytes=most.peak_bytes,
+        needed_bytes=most.peak_bytes + most.resting_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
     )
@@ -86,6 +89,8 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
         return BUILD_SECONDS + max(LATENCY_SECONDS, long)
     if case.quantity == "field":
         return BUILD_SECONDS + FIELD_PASSES * cost.forward_seconds
+    if case.quantity == "probe":
+        return BUILD_SECONDS + PROBE_PASSES * cost.forward_seconds
     trainings = 1 if case.seed else 1 + len(case.lrs)  # the first seed searches for all
     return BUILD_SECONDS + trainings * training_seconds(case, cost)
 

@@ -1,8 +1,9 @@
 """run: measures a plan within its minutes, cheap before dear, whole comparisons before dearer ones.
 
-The order: every static quantity; memory and the first round of latency, resolution by resolution; fields; accuracy,
-within its share of what is left; what the first round had no time for; the later rounds of latency, each in a fresh
-process; then more accuracy while time remains. CUDA devices work at the same time, the CPU alone (suite/lanes.py).
+The order: every static quantity; memory and the first round of latency, resolution by resolution; fields and probes;
+accuracy, within its share of what is left; what the first round had no time for; the later rounds of latency, each in
+a fresh process; then more accuracy while time remains. CUDA devices work at the same time, the CPU alone
+(suite/lanes.py).
 A case is started only if it should end in time. What was not reached is a record too, and the same command goes on
 with it.
 """
@@ -109,7 +110,7 @@ class Sweep:
             (p for p in self.plan.tried if p.case.quantity == "accuracy"),
             key=lambda p: (p.case.height * p.case.width, p.case.seed, p.seconds),
         )
-        once = static + rounds[0] + _cheap_first(p for p in self.plan.tried if p.case.quantity == "field")
+        once = static + rounds[0] + _cheap_first(p for p in self.plan.tried if p.case.quantity in ("field", "probe"))
         self._stage(once, self.began + FIRST_SHARE * (self.deadline - self.began))
         self._stage(accuracy, self._accuracy_until(p for later in rounds[1:] for p in later))
         for later in [once, *rounds[1:], accuracy]:

@@ -18,7 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from variants.contract import Card, Grid, Mixer, Positioned
+from variants.local import Local
 from variants.parts.neighbourhood import inside, neighbour_logits, neighbour_mix
+from variants.parts.position import RelativeBias
 from variants.recipe import PYRAMID, Recipe, part
 
 
@@ -40,6 +42,7 @@ class Bilateral(Mixer):
         steps = torch.arange(side) - side // 2
         nearness = -(steps[:, None] ** 2 + steps**2).flatten() / (2 * reach**2)  # side²
         self.register_buffer("nearness", nearness, persistent=False)
+        self.nearness: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         _, y, x_, _ = x.shape
@@ -48,6 +51,15 @@ class Bilateral(Mixer):
         logits = logits * self.sharpness + self.nearness  # b y x side²
         weights = logits.masked_fill(~inside(Grid(y, x_), self.side, x.device), float("-inf")).softmax(-1)
         return neighbour_mix(weights[:, None], t, self.side)[:, 0]
+
+    def twin(self, grid: Grid) -> Local:
+        """Local attention with one head, fixed projections, and nearness as its bias: the tokens' lengths cancel."""
+        local = Local(self.dim, 1, grid, part(RelativeBias), side=self.side).to(self.nearness)
+        one, zero = torch.eye(self.dim).to(self.nearness), torch.zeros(self.dim)
+        state = {"to_qkv.weight": torch.cat([self.sharpness * self.dim**0.5 * one, one, one])}
+        state |= {"to_qkv.bias": zero.repeat(3), "to_out.weight": one, "to_out.bias": zero}
+        local.load_state_dict(state | {"position.table": self.nearness.view(1, self.side, self.side)})
+        return local
 
     def macs(self, grid: Grid) -> int:
         return 2 * grid.n * self.side**2 * self.dim

@@ -85,12 +85,16 @@ class Mixer(nn.Module):
     A mixer is built as `Mixer(dim, heads, grid, position, **options)`: d channels in and out, h heads, the grid of
     tokens that it is built for (it must run on any other too) and a maker of its Position. It may name a policy: what
     it does as the resolution changes, a format string over its own attributes.
+
+    One that multiplies values by weights over places calls its projections `to_qkv`, or `to_q` and `to_kv`, and its
+    number of heads `heads`: instruments that draw maps rely on these names.
     """
 
     card: ClassVar[Card]
     takes: ClassVar[frozenset[str]] = frozenset({"none"})  # names of the positions that it can use
     policy: ClassVar[str] = ""
     pads_with_zeros: ClassVar[bool] = False  # whether zeros beyond the grid are part of it, as of a convolution
+    packs: ClassVar[str] = "qkv"  # what `to_qkv` makes: q of all heads, then k, then v; or all of one head, "heads"
 
     def forward(self, x: Tensor) -> Tensor:
         """`b y x d` -> `b y x d`."""
@@ -99,6 +103,13 @@ class Mixer(nn.Module):
     def macs(self, grid: Grid) -> int:
         """Multiply-adds for one image on this grid, exact."""
         raise NotImplementedError
+
+    def twin(self, grid: Grid) -> Mixer | None:
+        """A mixer of another design, so weighted that it answers the same to tokens of equal length; None if none does.
+
+        Two designs that say so are one, which a probe measures.
+        """
+        return None
 
 
 Positioned = Callable[..., Position]

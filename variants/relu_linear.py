@@ -28,6 +28,7 @@ class ReluLinear(Mixer):
 
     card = Card("ReLU linear attention", paper="2205.14756", year=2022, time="n d e", memory="n d + d e")
     takes = frozenset({"none"})  # there are no logits to bias, and a turned feature need not be positive
+    packs = "heads"
 
     def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned, side: int = 5) -> None:
         super().__init__()
