@@ -167,3 +167,9 @@ def calibrate_gate(c: Context, minutes: float = 30.0, load: bool = False) -> Non
 def bench_peers(c: Context, only: str = "", rounds: int = 9) -> None:
     """Our mixers against public implementations of the same operators: writes docs/speed.md."""
     run(c, f"env PYTHONPATH=tests python tests/bench/bench_peers.py --only '{only}' --rounds {rounds}")
+
+
+@task
+def bench_noise(c: Context, pairs: int = 30, minutes: float = 60.0) -> None:
+    """The same measurements in fresh processes, again and again: writes docs/noise.md. The same command goes on."""
+    run(c, f"env PYTHONPATH=tests python tests/bench/noise.py --pairs {pairs} --minutes {minutes}")
