@@ -40,6 +40,7 @@ class Request:
     scope: str = option("network", "network, mixer: one layer of the mixer alone, where --res counts tokens.", WHAT)
     layout: str = option("", "isotropic, pyramid, bottleneck; by default each design's own.", NETWORKS)
     position: str = option("", "none, learned, sincos, bias, query, rotary; by default each design's own.", NETWORKS)
+    patch: int = option(0, "The most pixels a token is wide; by default as each design has it.", NETWORKS)
     decoder: str = option(
         "", "What segments: linear, naive, pup, mla, uper, uper:128; by default each design's own.", NETWORKS
     )
@@ -93,6 +94,7 @@ class Request:
             params=parse_count(self.params),
             layouts=_listed(self.layout) or ("",),
             positions=_listed(self.position) or ("",),
+            patch=self.patch,
             decoders=_listed(self.decoder) or ("",),
             batches=tuple(_whole(text, "batch") for text in _listed(self.batch)),
             devices=self.device_names(),

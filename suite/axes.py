@@ -76,6 +76,7 @@ class Axes:
     params: int = 5_000_000
     layouts: tuple[str, ...] = ("",)  # "" is the design's own
     positions: tuple[str, ...] = ("",)  # "" is the design's own
+    patch: int = 0  # the most pixels a token is wide, see Design.with_patch; 0: as each design has it
     decoders: tuple[str, ...] = ("",)  # of segmentation; "" is the design's own
     batches: tuple[int, ...] = (1,)
     devices: tuple[str, ...] = ("cpu",)
@@ -105,6 +106,8 @@ class Axes:
             raise ValueError("a probe is of a mixer alone: add --scope mixer, where --res counts tokens")
         if "mixer" in self.scopes and "inference" not in self.modes:
             raise ValueError("a mixer alone is not trained: add --mode inference, or leave out --scope mixer")
+        if self.patch < 0:
+            raise ValueError(f"--patch is {self.patch}: give pixels such as 8, or leave it out")
         if not self.compiles:
             raise ValueError("--compile is empty: name no, yes or both")
         if not self.resolutions:

@@ -27,6 +27,7 @@ class Case:
     classes: int
     height: int  # pixels
     width: int  # pixels
+    patch: int = 0  # the most pixels a token is wide, where the stem can make finer ones; 0: as the design has it
     decoder: str = ""  # what segments; none for another task
     recipe: str = ""  # canonical text of the fitted recipe
     widths: tuple[int, ...] = ()  # the solved budget: channels of each stage ...

@@ -36,7 +36,6 @@ from variants.contract import Buildable, Design, Grid
 if TYPE_CHECKING:
     from suite.compiled import Compilation
 
-REFERENCE = Grid(224, 224)  # the size at which a budget is solved
 REASON = 500  # letters of an exception's message
 
 Find = Callable[[str], Design]
@@ -157,6 +156,8 @@ def designed(case: Case, find: Find) -> Design:
         design = design.in_layout(case.layout)
     if case.position != design.position_name:
         design = design.with_position(case.position)
+    if case.patch:
+        design = design.with_patch(case.patch)
     if case.decoder and case.decoder != design.decoder_name:
         design = design.with_decoder(case.decoder)
     return design.sized(case.widths, case.extra) if case.widths else design
@@ -165,7 +166,7 @@ def designed(case: Case, find: Find) -> Design:
 def residual(design: Design, case: Case) -> float:
     """By what share the body misses the budget, at the size at which the budget was solved."""
     with torch.device("meta"):
-        total, head, _ = parameters(design.build(case.task, case.classes, REFERENCE))
+        total, head, _ = parameters(design.build(case.task, case.classes, design.reference))
     return (total - head) / (case.params_budget or total) - 1
 
 

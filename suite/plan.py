@@ -92,7 +92,7 @@ def plan_one(
     """Every case of a design in one layout with one position; rows with the reason if it does not go there."""
     design, layout, position = shape
     try:
-        fitted = _shaped(design, layout, position).fitted(axes.params)
+        fitted = _shaped(design, layout, position, axes.patch).fitted(axes.params)
     except ValueError as error:
         return list(_refused(design, layout, position, axes, str(error)))
     return list(Planner(fitted, axes, calibrations, limits, simulate).cases())
@@ -111,9 +111,10 @@ def _alone() -> None:
     torch.set_num_threads(1)
 
 
-def _shaped(design: Design, layout: str, position: str) -> Design:
+def _shaped(design: Design, layout: str, position: str, patch: int) -> Design:
     shaped = design.in_layout(layout) if layout else design
-    return shaped.with_position(position) if position else shaped
+    shaped = shaped.with_position(position) if position else shaped
+    return shaped.with_patch(patch) if patch else shaped
 
 
 def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str) -> Iterator[Planned]:
@@ -130,6 +131,7 @@ def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str
                 height=size.y,
                 width=size.x,
                 params_budget=axes.params,
+                patch=axes.patch,
                 threads=axes.threads[0],
             ),
             "not_applicable",
@@ -293,5 +295,6 @@ class Planner:
             widths=design.widths,
             extra=design.extra,
             params_budget=axes.params,
+            patch=axes.patch,
             threads=axes.threads[0],
         )

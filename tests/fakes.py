@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from variants.contract import Grid
+from variants.contract import REFERENCE, Grid
 
 PATCH = 4
 
@@ -179,6 +179,7 @@ class Fake:
     decoder_name: str = "linear"
     widths: tuple[int, ...] = (32,)
     extra: tuple[int, ...] = (1,)
+    reference: Grid = REFERENCE
 
     @property
     def policy(self) -> str:
@@ -198,6 +199,9 @@ class Fake:
         if decoder not in ("linear", "naive"):
             raise ValueError(f"{self.name} takes no decoder {decoder}: choose linear or naive")
         return replace(self, decoder_name=decoder)
+
+    def with_patch(self, patch: int) -> Fake:
+        return self
 
     def fitted(self, params: int) -> Fake:
         return self

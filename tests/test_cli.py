@@ -23,7 +23,7 @@ from suite.machine import Calibration
 from suite.record import read
 
 FLAGS = set(
-    "res task metric scope params layout position decoder classes batch device dtype backend compile mode cache "
+    "res task metric scope params layout position patch decoder classes batch device dtype backend compile mode cache "
     "threads data train-images train-minutes train-batch lr lr-search seeds keep-weights rounds minutes case-seconds "
     "memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason triples seed input "
     "out".split()

@@ -38,6 +38,9 @@ class Grid:
         return f"{self.y}x{self.x}"
 
 
+REFERENCE = Grid(224, 224)  # pixels: budgets are solved at this size
+
+
 @dataclass(frozen=True)
 class Card:
     """What a design says of itself: its title, its source and how it grows with n tokens of d channels."""
@@ -158,6 +161,10 @@ class Design(Buildable, Protocol):
         """What the networks for segmentation answer with."""
 
     @property
+    def reference(self) -> Grid:
+        """The size in pixels at which `fitted` weighs: REFERENCE, or less where `with_patch` made tokens finer."""
+
+    @property
     def widths(self) -> tuple[int, ...]: ...
     @property
     def extra(self) -> tuple[int, ...]: ...
@@ -170,6 +177,9 @@ class Design(Buildable, Protocol):
 
     def with_position(self, position: str) -> Design:
         """The same design with another position. ValueError says why not."""
+
+    def with_patch(self, patch: int) -> Design:
+        """The same design with tokens of at most `patch` pixels, where its stem can make them."""
 
     def with_decoder(self, decoder: str) -> Design:
         """The same design with another decoder for segmentation. ValueError says why not."""

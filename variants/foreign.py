@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from variants.contract import Grid, Mixer
+from variants.contract import REFERENCE, Grid, Mixer
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Foreign:
     widths: tuple[int, ...] = ()
     depths: tuple[int, ...] = ()
     extra: tuple[int, ...] = ()
+    reference: Grid = REFERENCE
     policy: str = "as timm builds the model for each resolution; its size is its own, whatever the budget"
 
     def __str__(self) -> str:
@@ -40,6 +41,9 @@ class Foreign:
     def with_position(self, position: str) -> Foreign:
         if position != self.position_name:
             raise ValueError(f"{self} keeps its own positions: leave out --position for models of timm")
+        return self
+
+    def with_patch(self, patch: int) -> Foreign:
         return self
 
     def with_decoder(self, decoder: str) -> Foreign:

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from variants.contract import Card, Grid, Mixer, Position
+from variants.contract import REFERENCE, Card, Grid, Mixer, Position
 from variants.layout import BOTTLENECK, ISOTROPIC, LAYOUTS, PYRAMID, Layout, Part, part
 from variants.parts.backbone import Backbone, Classifier, Undrawn, initialise
 from variants.parts.decoder import Linear
@@ -29,7 +29,6 @@ __all__ = ["BOTTLENECK", "ISOTROPIC", "LAYOUTS", "PYRAMID", "Layout", "Part", "R
 PLACES = {"learned": part(Learned), "sincos": part(SinCos)}
 POSITIONS = {"bias": part(RelativeBias), "query": part(QueryRelative), "rotary": part(Rotary)}
 DECODERS = {"linear": part(Linear), "naive": part(Naive), "pup": part(PUP), "mla": part(MLA), "uper": part(UPer)}
-REFERENCE = Grid(224, 224)  # budgets are solved at this size
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Recipe:
     early: tuple[Part, ...] = ()  # mixers of the first stages, or of every stage, where there are several stages
     head: Part = part(Mean)
     decoder: Part = part(Linear)
+    reference: Grid = REFERENCE  # the size at which the budget is solved
     given: Card | None = None  # for a design that is told apart by something else than its mixer
     name: str = ""
 
@@ -136,6 +136,18 @@ class Recipe:
         place = PLACES.get(position, part(Nowhere))
         return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
 
+    def with_patch(self, patch: int) -> Recipe:
+        """The same design with tokens of at most `patch` pixels, where its stem can make them; otherwise itself.
+
+        Its budget is solved at the size that leaves as many tokens as before.
+        """
+        stem, finer = self.layout.stem, getattr(self.layout.stem.make, "finer", None)
+        if finer is None or patch >= (before := step(stem)):
+            return self
+        fine = part(stem.make, **finer(patch, **dict(stem.options)))
+        sides = (side * step(fine) // before for side in (self.reference.y, self.reference.x))
+        return replace(self, layout=replace(self.layout, stem=fine), reference=Grid(*sides))
+
     def with_decoder(self, decoder: str) -> Recipe:
         """The same design with another decoder, `uper`, or with so many channels in it, `uper:128`. ValueError."""
         if decoder == self.decoder_name:
@@ -151,7 +163,7 @@ class Recipe:
         return replace(self, layout=replace(self.layout, widths=tuple(widths), extra=tuple(extra)))
 
     def fitted(self, params: int) -> Recipe:
-        """The recipe whose body weighs `params` parameters within 1 %, at the reference size of 224 x 224 pixels."""
+        """The recipe whose body weighs `params` parameters within 1 %, at the size of reference."""
         from variants.fit import fit  # here because fit builds recipes
 
         return fit(self, params)
@@ -222,7 +234,13 @@ class Recipe:
         return built
 
 
-def body_params(recipe: Recipe, size: Grid = REFERENCE) -> int:
-    """Parameters of everything but the task head, counted on the meta device."""
+def step(stem: Part) -> int:
+    """How many pixels a token of the stem is wide."""
     with torch.device("meta"), Undrawn():
-        return sum(p.numel() for p in recipe._backbone(size).parameters())
+        return REFERENCE.y // int(stem(64).grid(REFERENCE).y)
+
+
+def body_params(recipe: Recipe) -> int:
+    """Parameters of everything but the task head at the recipe's reference, counted on the meta device."""
+    with torch.device("meta"), Undrawn():
+        return sum(p.numel() for p in recipe._backbone(recipe.reference).parameters())

@@ -1,8 +1,13 @@
-"""Stems: from an image `b 3 Y X` to tokens `b y x d`. What does not divide is padded with zeros, never cropped."""
+"""Stems: from an image `b 3 Y X` to tokens `b y x d`. What does not divide is padded with zeros, never cropped.
+
+A stem that does no more than make tokens says how to make finer ones: `finer(patch, **options)` gives the options of
+the same stem with tokens of at most `patch` pixels. A stem that does not say it stays as it is.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +23,11 @@ def padded(images: Tensor, step: int) -> Tensor:
     return F.pad(images, (0, -images.shape[3] % step, 0, -images.shape[2] % step))
 
 
+def halvings(patch: int) -> int:
+    """The largest power of two, and at least 2, that is no more than `patch`."""
+    return max(2, 1 << (patch.bit_length() - 1))
+
+
 class Patches(Piece):
     """Patches of `patch` x `patch` pixels, one linear projection each (2010.11929, section 3.1)."""
 
@@ -28,6 +38,10 @@ class Patches(Piece):
         self.dim, self.patch = dim, patch
         self.to_tokens = nn.Linear(3 * patch * patch, dim)
         self.norm = nn.LayerNorm(dim, eps) if norm else nn.Identity()
+
+    @classmethod
+    def finer(cls, patch: int, /, **options: Any) -> dict[str, Any]:
+        return options | {"patch": patch}
 
     def forward(self, images: Tensor) -> Tensor:
         p, images = self.patch, padded(images, self.patch)
@@ -52,6 +66,11 @@ class Reduced(Patches):
         super().__init__(dim, patch)
         self.factor = factor
 
+    @classmethod
+    def finer(cls, patch: int, /, **options: Any) -> dict[str, Any]:
+        within = min(options.get("patch", 2), patch)
+        return options | {"patch": within, "factor": patch // within}
+
     def forward(self, images: Tensor) -> Tensor:
         images = padded(images, self.factor)
         Y, X = images.shape[2] // self.factor, images.shape[3] // self.factor
@@ -64,16 +83,22 @@ class Reduced(Patches):
 class Convolutions(Piece):
     """3 x 3 convolutions of stride 2, each with batch norm and ReLU, then one of 1 x 1 (2106.14881, section 4)."""
 
-    policy = "convolutions that reduce the image 16 times at every resolution"
+    policy = "convolutions that reduce the image {reduction} times at every resolution"
 
-    def __init__(self, dim: int, shares: tuple[float, ...] = (1 / 8, 1 / 4, 1 / 2, 1)) -> None:
+    def __init__(self, dim: int, shares: tuple[float, ...] = (1 / 8, 1 / 4, 1 / 2, 1), reduction: int = 16) -> None:
+        """`shares` are the widths of the last convolutions over `dim`; there is one for each halving."""
         super().__init__()
+        shares = shares[-(reduction.bit_length() - 1) :]
         widths = [3, *(max(8, 8 * round(dim * share / 8)) for share in shares)]
         steps: list[nn.Module] = []
         for before, after in pairwise(widths):
             steps += [nn.Conv2d(before, after, 3, 2, 1, bias=False), BatchNorm2d(after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*steps, nn.Conv2d(widths[-1], dim, 1))
         self.widths, self.dim = widths, dim
+
+    @classmethod
+    def finer(cls, patch: int, /, **options: Any) -> dict[str, Any]:
+        return options | {"reduction": halvings(patch)}
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
