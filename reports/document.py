@@ -47,6 +47,7 @@ class Cell:
     low: float | None = None
     high: float | None = None
     shade: float | None = None  # 0 to 1, where a table is a heat map
+    guess: bool = False  # predicted or extrapolated, not measured: every form shows it otherwise
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Table:
     blocks: tuple[Block, ...]
     note: str = ""
     prose: tuple[int, ...] = ()  # the columns that hold text, and may wrap
+    first: bool = False  # whether of a long table the first block is open, and not the last that holds a number
 
 
 @dataclass(frozen=True)

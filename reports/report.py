@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.colours import Style, styles
 from reports.document import Document, Section
 from reports.frame import tidy
-from reports.sections import accuracy, answers, comparison, designs, missing, prediction, run, scaling
+from reports.sections import accuracy, answers, comparison, designs, laws, missing, prediction, run, scaling
 from suite.record import Record
 
 
@@ -30,6 +30,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
             answers.section(frame, looks),
             accuracy.section(frame, looks),
             scaling.section(frame, looks),
+            laws.section(frame, looks, records),
             comparison.section(frame, looks),
             prediction.section(frame, looks),
             missing.section(frame, looks),

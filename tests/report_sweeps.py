@@ -58,6 +58,13 @@ class Network:
         self.quadratic = QUADRATIC.get(name, 0.0)
         self.rate = self.generator.choice((2.2e10, 3e10, 3.1e10, 4.5e10))
         self.mib = self.generator.uniform(1.5, 12)
+        card = self.design.card
+        self.notes = {
+            "policy": self.design.policy,
+            "residual": 0.0021,
+            "stated_time": card.time,
+            "stated_memory": card.memory,
+        }
         self.learns = self.generator.uniform(0.25, 0.98)  # where between chance and ceiling it ends
 
     def case(self, task: str, side: int) -> Case:
@@ -68,7 +75,7 @@ class Network:
     def records(self, task: str, side: int) -> Iterator[Record]:
         case, grown = self.case(task, side), (side / 224) ** 2
         macs = 1e9 * self.gmacs * grown * (1 + self.quadratic * grown) * (1.05 if task == "segmentation" else 1)
-        yield made(case, self.counts(macs), notes={"policy": self.design.policy, "residual": 0.0021}, started=at(side))
+        yield made(case, self.counts(macs), notes=self.notes, started=at(side))
         for mode in ("inference", "train"):
             yield self.memory(replace(case, quantity="memory", mode=mode), grown)
         for mode in self.modes:

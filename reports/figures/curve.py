@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 from reports.colours import Style
 from reports.frame import Row, grouped
+from reports.growth import LEAST, line
 from reports.units import kind
 
 PREDICTED = {"peak_bytes": "predicted_bytes", "latency_ms": "predicted_ms"}  # drawn hollow where nothing was measured
@@ -49,6 +50,17 @@ class Curve:
         return (
             [] if self.linear else sorted(s for (s,), rows in grouped(self.rows, "series").items() if above(rows) > FAR)
         )
+
+
+def fitted(curve: Curve, rows: Sequence[Row]) -> list[tuple[float, float]] | None:
+    """The ends (pixels, value) of the power law through the measured rows of a series, where there are sizes enough:
+    from the first size to the last, and to the largest of the curve."""
+    sides = sorted({r["pixels"] for r in rows})
+    if curve.linear or len(sides) < LEAST:
+        return None
+    law = line([2 * math.log(r["pixels"]) for r in rows], [math.log(r["value"]) for r in rows])
+    places = [sides[0], sides[-1], max(r["pixels"] for r in curve.points)]
+    return [(side, math.exp(law.at(2 * math.log(side)))) for side in places]
 
 
 def families(curve: Curve, looks: Mapping[str, Style]) -> list[tuple[str, list[str]]]:

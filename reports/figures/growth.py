@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from reports.colours import Style
 from reports.document import Figure
 from reports.drawing import Drawing, Line, Mark, Text
-from reports.figures.curve import Curve, families
+from reports.figures.curve import Curve, families, fitted
 from reports.figures.told import ends, known_ends, point_told, unit_of
 from reports.frame import Row, grouped
 from reports.plot import LINE, SMALL, Frame, axes, clipped, heading, label_ends, label_room, padded, tick
@@ -40,7 +40,7 @@ def panel(curve: Curve, looks: Mapping[str, Style], name: str, family: str, memb
     lines = {s: sorted(rows, key=lambda r: r["pixels"]) for (s,), rows in grouped(curve.points, "series").items()}
     _draw_others(drawing, frame, [rows for s, rows in lines.items() if s not in members], scale)
     _draw_bounds(drawing, frame, curve.bounds, scale)
-    label_ends(drawing, frame, [_draw_line(drawing, frame, lines[s], looks[s], curve.metric, scale) for s in members])
+    label_ends(drawing, frame, [_draw_line(drawing, frame, curve, lines[s], looks[s], scale) for s in members])
     caption = _caption(curve, members)
     alt = f"{said} against resolution, {curve.under}, {family or 'all'}: {count(len(members), 'design')}. {caption}"
     return Figure(name, f"{said}, {family}" if family else said, caption, alt, drawing, COLUMNS, _data(curve, members))
@@ -77,14 +77,25 @@ def _draw_bounds(drawing: Drawing, frame: Frame, rows: Sequence[Row], scale: flo
 
 
 def _draw_line(
-    drawing: Drawing, frame: Frame, rows: Sequence[Row], style: Style, metric: str, scale: float
+    drawing: Drawing, frame: Frame, curve: Curve, rows: Sequence[Row], style: Style, scale: float
 ) -> tuple[str, Style, float, float]:
-    """A line with its intervals, hollow and dotted where it is predicted; returns where it ends."""
+    """The points of a series with their intervals and the line through them; returns where they end.
+
+    The line is the fitted power law, dashed beyond the last size; where there is none it joins the points. Predictions
+    are hollow, on a dotted line.
+    """
+    metric = curve.metric
     measured = [r for r in rows if r["metric"] == metric]
     ink, index = f"s{style.index}", style.index
-    if len(measured) < len(rows):
-        drawing.add(Line(_points(frame, rows, scale), ink, 1.0, "1.5 2.5", series=index))
-    if measured:
+    after = [r for r in rows if not measured or r["pixels"] >= measured[-1]["pixels"]]
+    if len(after) > 1:
+        drawing.add(Line(_points(frame, after, scale), ink, 1.0, "1.5 2.5", series=index))
+    if law := fitted(curve, measured):
+        first, last, end = (frame.point(x, y / scale) for x, y in law)
+        drawing.add(Line((first, last), ink, 1.4, series=index))
+        beyond = clipped([last, end], frame.y.end, frame.y.start) if len(after) < 2 and last != end else []
+        drawing.add(*(Line(piece, ink, 1.0, "6 4", series=index) for piece in beyond))
+    elif measured:
         drawing.add(Line(_points(frame, measured, scale), ink, 1.4, series=index))
     for row, (x, y) in zip(rows, _points(frame, rows, scale), strict=True):
         low, high = (v / scale for v in ends(row))
@@ -98,6 +109,10 @@ def _caption(curve: Curve, members: Sequence[str]) -> str:
     """What the marks mean, as far as this figure holds them."""
     kinds = sorted({r["interval"] for r in curve.rows if r["series"] in members and r["low"] == r["low"]} - {""})
     said = [f"Bars: 95 % intervals, {'; '.join(kinds)}." if kinds else "Counted, without intervals."]
+    own = grouped((r for r in curve.rows if r["series"] in members), "series").values()
+    if laws := [law for rows in own if (law := fitted(curve, rows))]:
+        dashed = " dashed: extrapolated." if any(law[1] != law[2] for law in laws) else ""
+        said.append(f"Lines: fitted power laws{';' if dashed else '.'}{dashed}")
     if any(r["series"] in members for r in curve.predicted):
         said.append("Hollow and dotted: predicted, not measured.")
     if len(members) < len(curve.series):

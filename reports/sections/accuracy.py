@@ -109,7 +109,7 @@ def matrix(name: str, task: str, setting: str, metric: str, rows: Sequence[Row])
     for (_, trained), here in sorted(grouped(scores, "pixels", "resolution").items()):
         lines = []
         for (series,), of in sorted(grouped(here, "series").items()):
-            by_size = {r["tested_at"] or r["resolution"]: r for r in of}
+            by_size = {r["tested_at"] or r["resolution"]: r for r in sorted(of, key=lambda r: r["tested_at"] == "")}
             lines.append(Line(tuple(_shaded(by_size.get(t), low, high) for t in tested), series))
         blocks.append(Block(f"trained at {trained} pixels", tuple(lines)))
     said = " · ".join(filter(None, (task, setting)))

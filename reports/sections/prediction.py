@@ -35,7 +35,7 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section | None:
     )
     blocks = tuple(Block(said, tuple(Line(_cells(r), s) for s, r in sorted(of.items()))) for said, of in found.items())
     short = Table("prediction", "All designs together", "Quantity", heads, (Block("", all_designs),), NOTE)
-    long = Table("prediction-designs", "By design", "Design", heads, blocks)
+    long = Table("prediction-designs", "By design", "Design", heads, blocks, first=True)
     parts = (short, Part("By design", (long,), folded=True))
     return Section("prediction", "Predicted against measured", parts)
 

@@ -47,7 +47,7 @@
   const tableRows = (table) => {
     const heads = [...table.tHead.rows[0].cells].map(label);
     const bodies = [...table.tBodies];
-    const ends = heads.map((_, i) => bodies.some((b) => [...b.rows].some((r) => r.cells[i]?.dataset.low)));
+    const ends = heads.map((_, i) => bodies.some((b) => [...b.rows].some((r) => r.cells[i]?.dataset.low || r.cells[i]?.dataset.high)));
     const wide = (values) => values.flatMap((v, i) => (ends[i] ? v : v.slice(0, 1)));
     const block = bodies.some((body) => body.querySelector(".block"));
     const rows = [[...(block ? ["block"] : []), ...wide(heads.map((h) => [h, `${h} low`, `${h} high`]))]];

@@ -1,6 +1,6 @@
 // A click on the head of a column sorts the rows of each block: up, down, as they were. Blocks fold.
 (() => {
-  const MANY = 60; // rows of a table: of longer ones only the last block with a number is open at first
+  const MANY = 60; // rows of a table: of longer ones one block is open at first
   const wrapped = (node, press) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -36,7 +36,9 @@
       });
     });
     const long = table.rows.length > MANY;
-    const open = bodies.findLastIndex((body) => body.querySelector("[data-v]"));
+    const holds = (body) => body.querySelector("[data-v]");
+    const first = table.closest("[data-first]");
+    const open = first ? bodies.findIndex(holds) : bodies.findLastIndex(holds);
     bodies.forEach((body, i) => {
       const title = body.querySelector(".block span");
       if (!title) return;

@@ -1,0 +1,194 @@
+"""The laws behind the curves: exponents beside the stated ones, crossovers, and the largest size within a limit.
+
+What they are is in reports/growth.py and reports/crossing.py; here they become tables and figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.colours import Style
+from reports.crossing import REFERENCE, crossovers, largest
+from reports.document import GAP, Block, Cell, Figure, Gallery, Heading, Part, Piece, Section, Table
+from reports.document import Row as Line
+from reports.figures.dots import Dot, dots
+from reports.frame import Row, grouped, rows_of
+from reports.growth import CURVE, STATED_BY, exponents, stated
+from reports.units import number, title
+from suite.record import Record
+
+NEEDED = "design status value low high interval pixels resolution".split()
+DRAWN = ("latency_ms", "peak_bytes", "macs")
+TIMES_MS = (100.0, 1000.0, 10_000.0)
+STATED = (
+    "Power of the number of pixels (tokens, where a mixer is measured alone) by which a quantity grows, fitted, with "
+    "its 95 % interval and its standard error. What a design states is the growth of its mixer alone as the tokens "
+    "become many: a whole network at these sizes may grow more slowly, because its other parts grow linearly."
+)
+CROSSED = (
+    f"The side from which a design costs less than {REFERENCE}, full attention by the fused kernel, in the same "
+    "setting. In italics: extrapolated from the fitted laws, not measured."
+)
+WITHIN = (
+    "The largest side that fits. In italics: predicted by the plan, or extrapolated from the fitted laws, not "
+    "measured. Beyond: even the largest size of the run is far within the limit."
+)
+
+
+def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[Record]) -> Section | None:
+    """The laws; None where no quantity has sizes enough for one."""
+    frame = frame[[*CURVE, *NEEDED]]  # narrow, because every curve is cut out of it
+    positive = frame["low"] > 0  # an interval from zero on has no logarithm
+    frame = frame.assign(low=frame["low"].where(positive), high=frame["high"].where(positive))
+    parts: list[Piece] = [*_growth(frame, looks, records), *_crossings(frame), *_limits(frame, records)]
+    return Section("laws", "Growth, crossovers and limits", tuple(parts)) if parts else None
+
+
+def said_of(row: Row) -> str:
+    """What a curve is of: metric, task, setting."""
+    return " · ".join(filter(None, (title(row["metric"]), row["task"], row["setting"])))
+
+
+def _growth(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[Record]) -> Iterator[Part]:
+    found = rows_of(exponents(frame, stated(records)))
+    if not found:
+        return
+    groups = grouped((r for r in found if r["metric"] in DRAWN), "metric", "task", "setting")
+    drawn: dict[tuple[Any, ...], Figure] = {}
+    for (metric, task, setting), rows in sorted(
+        groups.items(), key=lambda g: (DRAWN.index(g[0][0]), g[0][1], -len(g[1]))
+    ):
+        if (metric, task) not in drawn:
+            drawn[metric, task] = _exponents_drawn(rows, looks, f"exponents-{len(drawn)}", setting)
+    found.sort(key=lambda r: ((*DRAWN, *STATED_BY).index(r["metric"]), r["task"]))
+    heads = ("Exponent", "Standard error", "Sizes", "Stated", "Stated exponent")
+    blocks = tuple(
+        Block(
+            said_of(rows[0]),
+            tuple(Line(_exponent_cells(r), r["series"]) for r in sorted(rows, key=lambda r: r["series"])),
+        )
+        for rows in grouped(found, "metric", "task", "setting").values()
+    )
+    table = Table(
+        "exponents", "Fitted and stated exponents", "Design", tuple(map(Heading, heads)), blocks, STATED, prose=(3,)
+    )
+    yield Part("By which power it grows", (Gallery(tuple(drawn.values())), table))
+
+
+def _exponents_drawn(rows: Sequence[Row], looks: Mapping[str, Style], name: str, setting: str) -> Figure:
+    ordered = sorted(rows, key=lambda r: (-r["exponent"], r["series"]))
+    spread = max(r["exponent"] for r in rows) - min(r["exponent"] for r in rows) + 1
+    marks = [
+        Dot(
+            r["series"], r["exponent"], max(r["low"], r["exponent"] - spread), min(r["high"], r["exponent"] + spread),
+            f"{r['series']}: {r['exponent']:.2f} ± {r['error']:.2f}, stated {r['stated'] or 'nothing'}",
+            _known(r["stated_exponent"]),
+        )
+        for r in ordered
+    ]  # fmt: skip
+    of = "tokens" if rows[0]["against"] == "tokens" else "pixels"
+    caption = f"Fitted over {_span(rows)}; bars: 95 % intervals. Hollow: what the mixer alone states."
+    return dots(
+        marks,
+        looks,
+        name,
+        f"{title(rows[0]['metric'])}: power of the {of}",
+        " · ".join(filter(None, (rows[0]["task"], setting))),
+        caption,
+    )
+
+
+def _span(rows: Sequence[Row]) -> str:
+    sizes = sorted({(r["smallest"], r["largest"], r["sizes"]) for r in rows}, key=lambda s: -s[2])
+    return f"{sizes[0][2]} sizes, {sizes[0][0]} to {sizes[0][1]}"
+
+
+def _exponent_cells(row: Row) -> tuple[Cell, ...]:
+    value, low, high = row["exponent"], row["low"], row["high"]
+    degree = _known(row["stated_exponent"])
+    return (
+        Cell(f"{value:.2f}", f"{low:.2f} to {high:.2f}", value=value, low=low, high=high),
+        Cell(f"{row['error']:.2g}", value=row["error"]),
+        Cell(str(row["sizes"]), f"{row['smallest']} to {row['largest']}", value=row["sizes"]),
+        Cell(row["stated"] or GAP),
+        Cell(GAP if degree is None else f"{degree:g}", value=degree),
+    )
+
+
+def _crossings(frame: pd.DataFrame) -> Iterator[Part]:
+    found = rows_of(crossovers(frame[frame["metric"].isin(DRAWN)]))
+    if not found:
+        return
+    blocks = tuple(
+        Block(
+            said_of(rows[0]),
+            tuple(Line((_place(r, CROSSES),), r["series"]) for r in sorted(rows, key=lambda r: r["series"])),
+        )
+        for rows in grouped(found, "metric", "task", "setting").values()
+    )
+    heading = (Heading(f"Costs less than {REFERENCE}"),)
+    yield Part(
+        "Where it overtakes full attention",
+        (Table("crossovers", "Crossovers", "Design", heading, blocks, CROSSED, first=True),),
+    )
+
+
+def _limits(frame: pd.DataFrame, records: Sequence[Record]) -> Iterator[Part]:
+    """Of each cost setting: the largest size within the machine's memory and within a few times."""
+    limits = [("latency_ms", t) for t in TIMES_MS]
+    if free := _free(records):
+        limits.insert(0, ("peak_bytes", free))
+    cells: dict[tuple[str, str], dict[str, dict[int, Cell]]] = {}
+    for i, (metric, limit) in enumerate(limits):
+        for row in rows_of(largest(frame, metric, limit)):
+            cells.setdefault((row["task"], row["setting"]), {}).setdefault(row["series"], {})[i] = _place(row, LIMITS)
+    blocks = tuple(
+        Block(
+            " · ".join(filter(None, key)),
+            tuple(Line(tuple(c.get(i, Cell()) for i in range(len(limits))), s) for s, c in sorted(of.items())),
+        )
+        for key, of in sorted(cells.items())
+    )
+    heads = tuple(
+        Heading(f"Within {number(m, v)}", "free at the start" if m == "peak_bytes" else "") for m, v in limits
+    )
+    if blocks:
+        yield Part(
+            "The largest size that fits",
+            (Table("limits", "Largest side", "Design", heads, blocks, WITHIN, first=True),),
+        )
+
+
+def _free(records: Sequence[Record]) -> float | None:
+    """The least memory that was free while the run measured on the CPU, where its records say so."""
+    found = [r.machine.get("conditions", {}).get("available_bytes") for r in records if r.case.device == "cpu"]
+    numbers = [v for v in found if isinstance(v, (int, float)) and v > 0]
+    return min(numbers, default=None)
+
+
+CROSSES = {"below": "at every size", "beyond": "at no size up to four times the largest"}
+LIMITS = {"above": "at no size"}
+
+
+def _place(row: Row, kinds: Mapping[str, str]) -> Cell:
+    """A side with its interval; in words where there is none."""
+    kind, at, low, high = row["kind"], *(_known(row[c]) for c in ("pixels", "low", "high"))
+    if at is None:
+        beyond = f"beyond {_side(low)}" if kind == "beyond" and low else ""
+        text = beyond or kinds.get(kind, kind)
+        return Cell(text, value=0.0 if kind == "below" else low)
+    ends = f"{_side(low)} to {_side(high) if high else 'any'}" if low or high else ""
+    guess = kind in ("predicted", "extrapolated")
+    under = ", ".join(filter(None, (kind if guess else "", ends)))
+    return Cell(f"{'≈ ' if guess else ''}{_side(at)}", under, value=at, low=low, high=high, guess=guess)
+
+
+def _side(pixels: float | None) -> str:
+    return "any" if pixels is None else f"{pixels:,.0f}".replace(",", "\u202f")
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else float(value)

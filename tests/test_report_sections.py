@@ -1,0 +1,170 @@
+"""The sections of a report: laws and limits, accuracy by seed and resolution, predictions; each where it is held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_fakes import MACHINE, failed, made, network
+from report_sweeps import whole
+
+from reports.document import Document, Part, Section, Table
+from reports.drawing import Line, Mark
+from reports.report import report
+from suite.record import Metric, Record
+
+
+def document(records: Iterable[Record]) -> Document:
+    return report("run", list(records)).document
+
+
+def section(of: Document, name: str) -> Section | None:
+    return next((s for s in of.sections if s.id == name), None)
+
+
+def table(of: Document, name: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Block -> head of the row -> heading -> cell."""
+    found = next(t for t in of.tables() if t.name == name)
+    heads = [" ".join(filter(None, (h.text, h.under))) for h in found.headings]
+    return {b.title: {r.series or r.head: dict(zip(heads, r.cells, strict=True)) for r in b.rows} for b in found.blocks}
+
+
+def grown(name: str, power: float, at_128: float, sides: tuple[int, ...] = (64, 128, 256, 512)) -> list[Record]:
+    """Three rounds of a latency that grows exactly by a power of the pixels."""
+    return [
+        made(
+            network(name, quantity="latency", height=s, width=s, round=r),
+            {"latency_ms": Metric(at_128 * (s / 128) ** (2 * power) * (1 + 0.001 * r), "ms")},
+            notes={"stated_time": "n² d", "stated_memory": "n d"},
+        )
+        for s in sides
+        for r in range(3)
+    ]
+
+
+def test_a_law_is_drawn_as_a_line_and_its_exponent_stands_beside_the_stated_one() -> None:
+    made_of = document([*grown("linear", 1.0, 10), *grown("vit", 2.0, 5)])
+    rows = table(made_of, "exponents")["Latency · classification"]
+    assert rows["vit"]["Exponent"].text == "2.00" and rows["linear"]["Exponent"].text == "1.00"
+    assert (rows["vit"]["Stated"].text, rows["vit"]["Stated exponent"].value) == ("n² d", 2)
+    crossed = table(made_of, "crossovers")["Latency · classification"]["linear"]["Costs less than vit"]
+    assert crossed.value == pytest.approx(128 * math.sqrt(2), rel=0.02) and not crossed.guess
+    limit = table(made_of, "limits")["classification"]
+    assert limit["linear"]["Within 100 ms"].value == pytest.approx(128 * math.sqrt(10), rel=0.01)
+    assert limit["linear"]["Within 1.00 s"].guess and "extrapolated" in limit["linear"]["Within 1.00 s"].under
+    figure = next(f for f in made_of.figures() if f.heading.startswith("Latency, ms"))
+    assert "Lines: fitted power laws" in figure.caption
+    names = [f.heading for f in made_of.figures()]
+    assert "Latency: power of the pixels" in names
+
+
+def test_predicted_and_extrapolated_points_look_otherwise_and_are_named() -> None:
+    """swin has nothing at 1024: its law goes on, dashed. vit is predicted there: hollow, on a dotted line."""
+    big = network("vit", quantity="latency", height=1024, width=1024)
+    records = [*grown("vit", 2.0, 5), *grown("swin", 1.0, 9)]
+    records.append(failed(big, "too_slow", "slow", notes={"predicted_seconds": 20.0}))
+    figure = next(f for f in document(records).figures() if f.heading.startswith("Latency, ms"))
+    assert "dashed: extrapolated" in figure.caption and "Hollow and dotted: predicted, not measured" in figure.caption
+    hollow = [item for item in figure.drawing.items if isinstance(item, Mark) and item.hollow]
+    assert [item.told for item in hollow] == ["vit, 1024: predicted latency 20.0 s"]
+    dashes = {item.dash for item in figure.drawing.items if isinstance(item, Line) and item.series is not None}
+    assert {"6 4", "1.5 2.5"} <= dashes
+    assert [row[-1] for row in figure.data if row[1] == "1024"] == ["predicted"]
+
+
+def test_fewer_sizes_have_no_law() -> None:
+    found = document([*grown("vit", 2.0, 5, (64, 128, 256))])
+    assert not [t for t in found.tables() if t.name in ("exponents", "crossovers")]
+    assert all("fitted" not in f.caption for f in found.figures())
+
+
+def test_the_memory_that_was_free_is_a_limit() -> None:
+    case = network("vit", quantity="memory")
+    sizes = [replace(case, height=s, width=s) for s in (64, 128, 256, 512)]
+    records = [made(c, {"peak_bytes": Metric(2**20 * (c.height / 64) ** 2, "bytes")}) for c in sizes]
+    free = MACHINE["conditions"]["available_bytes"]
+    cell = table(document(records), "limits")["classification"]["vit"]["Within 3.40 GiB free at the start"]
+    assert cell.text == "beyond 512" and free > 3e9
+    small = {"identity": {}, "conditions": {"available_bytes": 32 * 2**20}}
+    cells = table(document([replace(r, machine=small) for r in records]), "limits")["classification"]["vit"]
+    assert cells["Within 32.0 MiB free at the start"].value == pytest.approx(64 * math.sqrt(32), rel=0.01)
+
+
+def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
+    """A segmentation's mIoU for each seed, its groups, and other resolutions."""
+    start = network(name, quantity="accuracy", task="segmentation", data="scenes:legend", mode="train", **case)
+    more = {"chance": Metric(0.25, ""), "ceiling": Metric(1.0, ""), "upsampled": Metric(2.0, "")}
+    return [
+        made(
+            replace(start, seed=i),
+            {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
+            | more,
+        )
+        for i, s in enumerate(scores)
+    ]
+
+
+def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> None:
+    found = document([*learnt("vit", 0.7, 0.8), *learnt("swin", 0.5)])
+    rows = table(found, "accuracy-0")["224 pixels"]
+    vit = rows["vit"]
+    assert vit["mIoU"].text == "75.0 %" and vit["Seeds"].under == "70.0 80.0"
+    assert rows["swin"]["mIoU"].under.endswith("¹")
+    assert vit["Learnt"].value == pytest.approx((0.75 - 0.25) / 0.75)
+    assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "2.00")
+    assert vit["mIoU, keys 3"].value == pytest.approx(0.65)
+
+
+def test_trained_at_one_resolution_tested_at_others_is_a_heat_table() -> None:
+    found = document([*learnt("vit", 0.7, 0.8), *learnt("vit", 0.9, 0.9, height=512, width=512)])
+    rows = table(found, "accuracy-0-matrix")
+    assert list(rows) == ["trained at 224 pixels", "trained at 512 pixels"]
+    at_224 = rows["trained at 224 pixels"]["vit"]
+    assert list(at_224) == ["tested at 224", "tested at 512"]
+    assert at_224["tested at 512"].value == pytest.approx(0.375) and at_224["tested at 512"].shade == 0
+    assert rows["trained at 512 pixels"]["vit"]["tested at 512"].value == pytest.approx(0.9)
+    assert not [t for t in document([]).tables()]
+
+
+def test_measured_against_predicted_has_its_error() -> None:
+    case = network("vit", quantity="memory")
+    values = {"peak_bytes": Metric(110.0, "bytes"), "predicted_bytes": Metric(100.0, "bytes")}
+    timed = made(
+        replace(case, quantity="latency"), {"latency_ms": Metric(5.0, "ms")}, notes={"predicted_seconds": 0.01}
+    )
+    rows = table(document([made(case, values), timed]), "prediction")[""]
+    assert rows["Peak memory · classification"]["Median ratio"].text == "1.10"
+    assert rows["Peak memory · classification"]["Typical error"].text == "10.0 %"
+    assert rows["Latency · classification"]["Median ratio"].text == "0.500"
+
+
+def test_conditions_are_ranges_and_noise_is_told() -> None:
+    case = network("vit")
+    machines = [{"identity": {"cpu": "A"}, "conditions": {"load": x, "noise": {"triad": x / 10}}} for x in (0.5, 1.5)]
+    records = [made(replace(case, height=s), {}, machine=m) for s, m in zip((64, 128), machines, strict=True)]
+    run = section(document(records), "run")
+    assert run is not None
+    folded = next(p for p in run.blocks if isinstance(p, Part))
+    pairs = dict(folded.blocks[0].pairs)  # type: ignore[union-attr]  # facts
+    assert pairs == {"load": "0.5 to 1.5", "noise triad": "0.05 to 0.15"}
+
+
+def test_a_sweep_has_its_sections_in_the_order_of_reading_and_none_that_it_does_not_hold() -> None:
+    records = whole(("vit", "linear", "swin"), sides=(128, 224, 384, 512), modes=("inference",), rounds=2, seeds=2)
+    names = [s.id for s in document(records).sections]
+    assert names[:4] == ["answers", "accuracy", "scaling", "laws"] and names[-1] == "run"
+    static = [s.id for s in document([made(network("vit"), {"macs": Metric(1e9, "MAC")})]).sections]
+    assert "accuracy" not in static and "laws" not in static and "prediction" not in static
+
+
+def test_every_table_is_rectangular() -> None:
+    records = whole(
+        ("vit", "linear", "swin", "conv"), sides=(128, 224, 384, 512), modes=("inference",), rounds=2, seeds=2
+    )
+    tables: list[Table] = list(document(records).tables())
+    assert len(tables) > 10
+    for found in tables:
+        assert {len(row.cells) for block in found.blocks for row in block.rows} == {len(found.headings)}
