@@ -40,6 +40,23 @@ def show(name: Name, params: Params = "5M") -> None:
 
 
 @app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="scenes, scenes:cue, digits, folder:PATH ...; none: all.")] = "",
+    shows: Annotated[bool, typer.Option("--show", help="Write a contact sheet of scenes instead.")] = False,
+    out: Annotated[Path, typer.Option(help="The PNG file of the sheet.")] = Path("scenes.png"),
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """What networks learn from: tasks, classes, chance, ceilings; or pictures of it."""
+    from avbench.datasets import show_data, show_sheet
+
+    if shows:
+        show_sheet(name or "scenes", out)
+    else:
+        show_data(name, as_json, as_csv)
+
+
+@app.command()
 @takes_request
 def plan(request: Request, as_json: Json = False, as_csv: Csv = False) -> None:
     """What a sweep would measure and what it would cost, before it starts."""

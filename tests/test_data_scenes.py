@@ -91,6 +91,13 @@ def test_every_size_has_images_and_targets(family: str, size: Grid) -> None:
 
 
 @pytest.mark.parametrize("family", NAMES)
+def test_drawing_never_waits_for_a_value(family: str) -> None:
+    """On a device without values whatever asks for one fails: so on CUDA nothing makes the host wait."""
+    images, targets = source(family).batch("train", range(3), SMALL, "meta")
+    assert images.is_meta and targets.is_meta and images.shape == (3, 3, 64, 64)
+
+
+@pytest.mark.parametrize("family", NAMES)
 def test_2048_pixels(family: str) -> None:
     images, _ = source(family).batch("test", [0], Grid(2048, 2048))
     assert images.shape == (1, 3, 2048, 2048) and images.isfinite().all()
@@ -173,6 +180,7 @@ def test_captions_say_what_is_described(family: str) -> None:
                 words = [shapes[layer.name.shape[i]]]
                 words[:0] = [colours[layer.name.colour[i]]] if layer.name.colour[i] >= 0 else []
                 y, x = ((boxes(replace(scene, layers=(layer,))).edges[i, 0].view(2, 2).mean(0) * 3).long()).tolist()
+                words += ["with", "a", colours[layer.name.core[i]], "core"] if layer.name.core is not None else []
                 told.append(f"a {' '.join(words)} {PLACES[y][x]}")
         assert caption == ", ".join(told)
 

@@ -27,9 +27,13 @@ class Noise:
     def of(self, size: Grid) -> Tensor:
         """`b 1 Y X`."""
         bits = hashed(torch.arange(size.n, device=self.key.device), self.key)  # b (Y X)
-        share = shifted(bits, 8).float().add_(0.5).mul_(2**-24)  # within 0 and 1, neither of them
-        normal = share.mul_(2).sub_(1).erfinv_().mul_(sqrt(2) * self.strength)
-        return normal.view(-1, 1, size.y, size.x)
+        return normal(bits).mul_(self.strength).view(-1, 1, size.y, size.x)
+
+
+def normal(bits: Tensor) -> Tensor:
+    """The normal number below which lies the share of the distribution that the upper 23 bits of int32 tell."""
+    share = shifted(bits, 9).float().add_(0.5).mul_(2**-23)  # exact in float32, so neither 0 nor 1
+    return share.mul_(2).sub_(1).erfinv_().mul_(sqrt(2))
 
 
 def hashed(place: Tensor, key: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class Name:
 
     shape: Tensor  # b: places in words.SHAPES
     colour: Tensor  # b: places in words.COLOURS, or NO_WORD
+    core: Tensor | None = None  # b: the same, of what lies in its middle
 
 
 @dataclass(frozen=True)

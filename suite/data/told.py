@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from suite.data.scene import Scene
-from suite.data.words import phrase, place
+from suite.data.words import NO_WORD, phrase, place
 from variants.contract import Grid
 
 
@@ -19,6 +19,7 @@ class Boxes:
     edges: Tensor  # b m 4: top, left, bottom, right, in sides of the scene
     shape: Tensor  # b m: places in words.SHAPES
     colour: Tensor  # b m: places in words.COLOURS, or NO_WORD
+    core: Tensor  # b m: the same, of what lies in its middle
     present: Tensor  # b m: bool
 
     def pixels(self, size: Grid) -> Tensor:
@@ -34,22 +35,23 @@ def boxes(scene: Scene) -> Boxes:
     named = [(layer, layer.name) for layer in scene.layers if layer.name is not None]
     if not named:
         none = scene.label.new_zeros(len(scene.label), 0)
-        return Boxes(scene.ground.new_zeros(len(none), 0, 4), none, none, none.bool())
+        return Boxes(scene.ground.new_zeros(len(none), 0, 4), none, none, none, none.bool())
     return Boxes(
         edges=torch.stack([layer.centre.repeat(1, 2) + layer.shape.extent() for layer, _ in named], 1),
         shape=torch.stack([name.shape for _, name in named], 1),
         colour=torch.stack([name.colour for _, name in named], 1),
+        core=torch.stack([torch.full_like(n.colour, NO_WORD) if n.core is None else n.core for _, n in named], 1),
         present=torch.stack([layer.is_present for layer, _ in named], 1),
     )
 
 
-def captions(scene: Scene) -> list[str]:
+def captions(scene: Scene, places: bool = True) -> list[str]:
     """The objects of each scene in words, in the order in which they are drawn: `a red disc at the top`."""
     found = boxes(scene)
     middle = (found.edges[..., :2] + found.edges[..., 2:]) / 2  # b m 2
-    columns = (t.tolist() for t in (found.present, found.shape, found.colour, middle))
+    columns = torch.cat([torch.stack([found.shape, found.colour, found.core, found.present], 2), middle], 2).tolist()
     texts = []
-    for present, shape, colour, where in zip(*columns, strict=True):
-        told = (f"{phrase(s, c)} {place(*w)}" for p, s, c, w in zip(present, shape, colour, where, strict=True) if p)
-        texts.append(", ".join(told) or "nothing")
+    for row in columns:
+        objects = [(phrase(int(s), int(c), int(k)), place(y, x)) for s, c, k, present, y, x in row if present]
+        texts.append(", ".join(f"{what} {where}" if places else what for what, where in objects) or "nothing")
     return texts

@@ -29,10 +29,11 @@ PLACES = (
 )
 
 
-def phrase(shape: int, colour: int = NO_WORD) -> str:
-    """`a red disc` for places in SHAPES and COLOURS; `a disc` without a colour."""
-    words = [list(SHAPES)[shape]] if colour == NO_WORD else [list(COLOURS)[colour], list(SHAPES)[shape]]
-    return f"a {' '.join(words)}"
+def phrase(shape: int, colour: int = NO_WORD, core: int = NO_WORD) -> str:
+    """`a red disc` for places in SHAPES and COLOURS, `a disc` without a colour, `a red disc with a blue core`."""
+    shapes, colours = list(SHAPES), [*COLOURS, ""]  # NO_WORD is the last one's place
+    words = f"a {colours[colour]} {shapes[shape]}" + (f" with a {colours[core]} core" if core != NO_WORD else "")
+    return " ".join(words.split())
 
 
 def place(y: float, x: float) -> str:

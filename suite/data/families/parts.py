@@ -46,19 +46,19 @@ def held_out(kind: Tensor, colour: Tensor) -> Tensor:
     return kind == colour
 
 
-def describe(dice: Dice, novel: bool = False) -> Scene:
-    """OBJECTS objects, none of which touches another; of compositions that training knows, or of novel ones."""
-    kind = dice.whole(len(CLASSES), OBJECTS)  # b m, in CLASSES
-    step = 1 + dice.whole(len(CLASSES) - 1, OBJECTS)
+def describe(dice: Dice, novel: bool = False, objects: int = OBJECTS) -> Scene:
+    """So many objects, none of which touches another; of compositions that training knows, or of novel ones."""
+    kind = dice.whole(len(CLASSES), objects)  # b m, in CLASSES
+    step = 1 + dice.whole(len(CLASSES) - 1, objects)
     colour = kind if novel else (kind + step) % len(CLASSES)
-    cells = dice.order(CELLS * CELLS)[:, :OBJECTS]
-    radius, angle = dice.between(*RADII, OBJECTS), dice.between(0, 2 * pi, OBJECTS)
+    cells = dice.order(CELLS * CELLS)[:, :objects]
+    radius, angle = dice.between(*RADII, objects), dice.between(0, 2 * pi, objects)
     centre = in_cells(dice, cells, CELLS, (0, 0), (1 / CELLS, 1 / CELLS), radius)
     columns = (t[..., None, None].unbind(1) for t in (radius, angle, kind))
     outlines = [outline(*numbers) for numbers in zip(*columns, strict=True)]
     shape = torch.tensor([list(SHAPES).index(name) for name in CLASSES], device=kind.device)[kind]
-    objects = things(dice, centre, outlines, shape, colour, kind + 1)
-    return Scene(dice.between(0.35, 0.65).expand(-1, 3), objects, torch.zeros_like(cells[:, 0]))
+    layers = things(dice, centre, outlines, shape, colour, kind + 1)
+    return Scene(dice.between(0.35, 0.65).expand(-1, 3), layers, torch.zeros_like(cells[:, 0]))
 
 
 def outline(radius: Tensor, angle: Tensor, kind: Tensor) -> Shape:
