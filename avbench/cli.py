@@ -122,6 +122,21 @@ def check(name: Name, params: Params = "5M") -> None:
 
 
 @app.command()
+def view(
+    name: Name,
+    image: Annotated[Path, typer.Option(help="A PNG or JPEG.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="Trained weights: a *.final.pt of a run folder.")] = None,
+    res: Annotated[str, typer.Option(help="Pixels: 224, or rows x columns: 224x320.")] = "224",
+    params: Params = "5M",
+    out: Annotated[Path | None, typer.Option(help="The folder; by default one in views/.")] = None,
+) -> None:
+    """Attention over an image: point at a place and see where it looks, by layer and head."""
+    from avbench.viewing import view
+
+    view(name, image, checkpoint, res, params, out)
+
+
+@app.command()
 def doctor(
     as_json: Json = False,
     threads: Annotated[int | None, typer.Option(help="Of the CPU; by default all.")] = None,

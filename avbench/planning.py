@@ -23,14 +23,24 @@ from suite.units import bytes_text, count_text, duration
 
 def planned(request: Request, limits: Limits | None = None, held: Collection[str] = ()) -> Plan:
     """Finds the designs, calibrates the machine and plans what is not `held` yet. ValueError says what cannot be."""
-    axes, limits = request.axes(), limits or request.limits()
+    from avbench.claims import requests
+
+    limits = limits or request.limits()
+    plans = [planned_alone(one, limits) for one in (requests(request) if request.claims else [request])]
+    cases = {p.case.id: p for made in plans for p in made.cases}
+    return afford(Plan(tuple(cases.values())), limits, held)
+
+
+def planned_alone(request: Request, limits: Limits) -> Plan:
+    """The plan of one request, whatever the run's minutes."""
+    axes = request.axes()
     designs = [find(name) for name in request.designs or names()]
     calibrations = {
         (device, dtype, threads): calibrate(device, dtype, threads)
         for device, dtype in product(axes.devices, axes.dtypes)
         for threads in axes.threads_of(device)
     }
-    return afford(plan(designs, axes, calibrations, limits, processes=default_threads()), limits, held)
+    return plan(designs, axes, calibrations, limits, processes=default_threads())
 
 
 def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:

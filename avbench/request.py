@@ -70,6 +70,7 @@ class Request:
     case_seconds: float | None = option(
         None, "A longer measurement is not tried; by default 60, or less where the minutes are short.", EFFORT
     )
+    claims: bool = option(False, "Measure what the survey's verdicts need, whatever is named beside it.", EFFORT)
     memory: str = option("", "A measurement that would need more is not tried: 24GB; by default what is free.", EFFORT)
 
     def device_names(self) -> tuple[str, ...]:

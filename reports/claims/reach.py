@@ -36,7 +36,7 @@ def data_dependence(view: View) -> Finding | None:
         return None
     said = "; ".join(f"{d} {n.value:.2g}" for d, n in change.items() if n)
     said = f"from one image to another the map from values to output changes by (relative) {said}"
-    error = view.number(view.rows("bilateral", metric="bilateral_error"))
+    error = view.number(view.rows("bilateral", metric="twin_error"))
     if error:
         said += f"; local with fixed projections differs from the bilateral filter by {error.value:.1g}"
     holds = change["vit"].value > 0.01 and change["conv"].value < EXACT

@@ -1,0 +1,91 @@
+"""avbench view: maps of real networks over real photographs, as a page and as pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from avbench.viewing import SIDE, view
+from reports.attention.look import Look, distance, reduced, rollout
+from reports.attention.page import BYTES, packed, render
+
+PLACES = [((row + 0.5) / 2, (column + 0.5) / 2) for row in range(2) for column in range(2)]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A real photograph, under a name that a page must not obey."""
+    path = tmp_path / "<b>china&.png"
+    Image.fromarray(load_sample_image("china.jpg")).save(path)
+    return path
+
+
+def data_of(page: Path) -> dict[str, list[dict[str, object]]]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found
+    made: dict[str, list[dict[str, object]]] = json.loads(found[1])
+    return made
+
+
+@pytest.mark.parametrize(("name", "kind"), [("vit", "attention"), ("conv", "gradient"), ("linear", "attention")])
+def test_a_page_of_a_photograph(name: str, kind: str, photo: Path, tmp_path: Path) -> None:
+    view(name, photo, None, "32", "0.3M", tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text()
+    assert "&lt;b&gt;china&amp;.png" in page and "<b>china" not in page and "http" not in page.replace("http-equiv", "")
+    assert ("gradient field" in page) == (kind == "gradient")
+    assert (tmp_path / "out" / f"{kind}.png").is_file() and (tmp_path / "out/image.png").is_file()
+    found = data_of(tmp_path / "out/index.html")
+    assert len(found["places"]) == SIDE**2 and len(found["maps"]) == page.count("<canvas")
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoint", "said"),
+    [("nothing", None, "no design"), ("vit", "run/checkpoints/x.final.pt", "holds no records")],
+)
+def test_refusals(name: str, checkpoint: str | None, said: str, photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=said):
+        view(name, photo, Path(checkpoint) if checkpoint else None, "32", "0.3M", tmp_path)
+
+
+def test_distance_is_in_sides_of_the_image() -> None:
+    here = np.eye(4, dtype=np.float32).reshape(4, 2, 2)
+    there = here[:, ::-1].copy()
+    assert distance(Look(0, "m", None, "attention", here), PLACES) == 0
+    assert distance(Look(0, "m", None, "attention", there), PLACES) == pytest.approx(0.5)
+
+
+def test_a_rollout_is_the_product_of_the_layers() -> None:
+    chance = np.random.default_rng(0)
+    maps = [chance.dirichlet(np.ones(4), 4).astype(np.float32) for _ in range(4)]
+    looks = [Look(i // 2, "m", i % 2, "attention", m.reshape(4, 2, 2)) for i, m in enumerate(maps)]
+    layers = [(maps[0] + maps[1]) / 4 + np.eye(4) / 2, (maps[2] + maps[3]) / 4 + np.eye(4) / 2]
+    found = rollout(looks)
+    np.testing.assert_allclose(found[1].weights.reshape(4, 4), layers[1] @ layers[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1].weights.sum((1, 2)), 1, rtol=1e-5)
+
+
+def test_no_rollout_through_layers_of_different_grids_or_without_attention() -> None:
+    fine, coarse = np.full((4, 2, 2), 0.25, np.float32), np.ones((4, 1, 1), np.float32)
+    assert rollout([Look(0, "m", None, "attention", fine), Look(1, "m", None, "attention", coarse)]) == []
+    assert rollout([Look(0, "m", None, "gradient", fine)]) == []
+
+
+def test_coarser_maps_keep_their_mass() -> None:
+    maps = np.random.default_rng(0).random((3, 29, 13)).astype(np.float32)
+    small = reduced(maps, 7)
+    assert small.shape == (3, 7, 7)
+    np.testing.assert_allclose(small.sum((1, 2)), maps.sum((1, 2)), rtol=1e-5)
+
+
+def test_a_page_never_outgrows_what_a_browser_likes() -> None:
+    maps = np.random.default_rng(0).random((196, 56, 56)).astype(np.float32)
+    looks = [Look(i, "m", None, "attention", maps) for i in range(30)]
+    places = [(0.5, 0.5)] * 196
+    assert sum(len(str(m["bytes"])) for m in packed(looks, places)["maps"]) < 1.5 * BYTES
+    assert len(render("t", "a", np.zeros((8, 8, 3), np.uint8), places, looks)) < 5_000_000
