@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.colours import Style, styles
 from reports.document import Document, Section
 from reports.frame import tidy
-from reports.sections import accuracy, answers, comparison, designs, laws, missing, prediction, run, scaling
+from reports.sections import accuracy, answers, comparison, designs, laws, missing, prediction, run, scaling, verdicts
 from suite.record import Record
 
 
@@ -32,6 +32,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
             scaling.section(frame, looks),
             laws.section(frame, looks, records),
             comparison.section(frame, looks),
+            verdicts.section(frame),
             prediction.section(frame, looks),
             missing.section(frame, looks),
             designs.section(frame, looks, records),

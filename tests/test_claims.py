@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from avbench.claims import requests
+from avbench.request import Request
 from reports.claims.verdicts import CLAIMS, Verdict, verdicts
 from reports.claims.view import FAILS, HOLDS, LIMITS, UNMEASURED
+from reports.document import Say, Table
 from reports.frame import tidy
+from reports.sections.verdicts import section
 from suite.case import Case
 from suite.record import Metric, Record
 
@@ -134,3 +138,19 @@ def test_c11_compares_memory_time_and_accuracy() -> None:
     assert verdict(11, networks(5.0)).verdict == LIMITS  # accuracy is not there
     assert verdict(11, networks(5.0) + better).verdict == HOLDS
     assert verdict(11, networks(20.0)).verdict == FAILS
+
+
+def test_a_report_shows_verdicts_where_the_records_decide_any() -> None:
+    table = section(tidy(quadratic(1.8, 1.9, 1)))
+    assert table is not None
+    (say, made) = table.blocks
+    assert isinstance(made, Table) and len(made.blocks[0].rows) == 21
+    assert isinstance(say, Say) and say.words == ("Of 21 claims 20 are not measured yet, 1 hold within limits.",)
+    assert section(tidy([record("vit", 32, {"latency_ms": 1.0})])) is None
+
+
+def test_every_command_of_a_claim_can_be_planned() -> None:
+    asked = list(requests(Request(rounds=2, params="1M")))
+    assert len(asked) >= 16 and all(one.rounds == 2 and one.params == "1M" for one in asked)
+    for one in asked:
+        one.axes()

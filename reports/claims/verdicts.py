@@ -49,7 +49,7 @@ CLAIMS = (
     Claim(
         2, "Recurrent mixing cannot be parallelised and reaches far only slowly; attention is trivially parallel.",
         "the longest chain of dependent steps of one layer",
-        "sweep vit rnn --metric probe --task classification --res 64", reach.recurrence,
+        "sweep vit rnn --scope mixer --metric probe --res 7,14,28", reach.recurrence,
     ),
     Claim(
         3, "One attention layer lets every pixel interact with every other; a convolution does not.",
@@ -65,7 +65,7 @@ CLAIMS = (
     Claim(
         5, "Self-attention is a data-dependent convolution; bilateral filters and non-local means are its ancestors.",
         "change of the map from values to output with the image",
-        "sweep vit local bilateral conv --metric probe --task classification --res 64", reach.data_dependence,
+        "sweep vit local bilateral conv --scope mixer --metric probe --res 14", reach.data_dependence,
     ),
     Claim(
         6, "Pixels as tokens are too expensive.", "the resolution at which `pixel` exceeds a limit",
@@ -108,13 +108,12 @@ CLAIMS = (
     Claim(
         14, "softmax(QK)V can be approximated by Q(KV).", "exponent, and distance to softmax attention",
         f"sweep {' '.join(cost.LINEAR_DESIGNS)} {TOKENS} --metric latency; "
-        f"sweep {' '.join(cost.LINEAR_DESIGNS)} --metric probe --task classification --res 64",
+        f"sweep {' '.join(cost.LINEAR_DESIGNS)} --scope mixer --metric probe --res 14",
         cost.approximations_are_linear,
     ),
     Claim(
         15, "Absolute positions break translational equivariance; relative ones keep it.",
         "errors under shifts; accuracy where everything has moved",
-        "sweep vit --position learned,sincos,bias,rotary --metric probe --task classification --res 64; "
         "sweep vit --position learned,rotary --metric accuracy --data scenes:relation --task classification --res 64 "
         "--seeds 5", reach.equivariance,
     ),
