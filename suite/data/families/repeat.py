@@ -4,7 +4,7 @@ An object is a disc with a core, each of one colour. Look-alikes share one of bo
 that nothing tells but the combination, and nothing but another object tells whether it is repeated. With O and o for
 the outer colours, C and c for the inner ones, a scene holds one of
 
-    3 objects   OC OC Oc                    easy, and there because nothing was learnt without easy scenes
+    3 objects   OC OC Oc                    easy: with six objects always, nothing left chance (docs/data.md)
     4 objects   OC OC Oc oC
     6 objects   OC OC Oc oC oc oc           every colour occurs three times: counting colours tells nothing
 
