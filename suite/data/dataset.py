@@ -77,9 +77,9 @@ class Dataset(Generic[Target]):
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""
         light, targets = zip(*self.examples(split, indices, size), strict=True)
-        images = torch.from_numpy(np.stack(light)).to(device).permute(0, 3, 1, 2)  # b 3 Y X
-        images = normalised(images.float() / 255).contiguous()
-        return images, self.as_targets(torch.from_numpy(np.stack(targets)).to(device))
+        images = torch.from_numpy(np.stack(light)).to(device).permute(0, 3, 1, 2).contiguous()  # b 3 Y X, in bytes
+        images = images.float().div_(255)
+        return normalised(images, out=images), self.as_targets(torch.from_numpy(np.stack(targets)).to(device))
 
     def as_targets(self, targets: Tensor) -> Tensor:
         """Targets as a loss takes them, in int64."""
