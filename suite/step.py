@@ -57,13 +57,16 @@ def random_targets(task: str, classes: int, size: Grid, batch: int, device: str 
     return torch.randint(classes, shape, device=device)
 
 
-def loss_of(answer: Answer, targets: Tensor, wrong: Loss = F.cross_entropy) -> Tensor:
-    """The loss of the logits, and AUXILIARY times that of each auxiliary head; see `variants.contract.Network`."""
+def losses_of(answer: Answer, targets: Tensor, wrong: Loss = F.cross_entropy) -> list[Tensor]:
+    """The loss of the logits, then AUXILIARY times that of each auxiliary head; see `variants.contract.Network`."""
     logits, *others = answer if isinstance(answer, tuple) else (answer,)
-    loss = wrong(logits, targets)
-    for other in others:
-        loss = loss + AUXILIARY * wrong(other, targets)
-    return loss
+    return [wrong(logits, targets), *(AUXILIARY * wrong(other, targets) for other in others)]
+
+
+def loss_of(answer: Answer, targets: Tensor) -> Tensor:
+    """What a training step differentiates: the sum of all losses."""
+    own, *auxiliary = losses_of(answer, targets)
+    return sum(auxiliary, own)
 
 
 def infer(network: nn.Module, images: Tensor) -> Tensor:

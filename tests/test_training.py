@@ -215,6 +215,21 @@ def test_a_training_that_ends_far_above_a_guess_has_diverged() -> None:
     assert (training.status, training.images) == ("diverged", 16)
 
 
+def test_auxiliary_heads_teach_but_are_no_part_of_the_curve() -> None:
+    """They change what the step does to the weights, and neither the loss that is kept nor what counts as diverged."""
+
+    class Helped(Tiny):
+        def forward(self, images: Tensor) -> Any:
+            logits = super().forward(images)
+            return (logits, *(30 * logits for _ in range(4))) if self.training else logits
+
+    plain, helped = (seeded(0, lambda kind=kind: kind(2, 4, dense=True)) for kind in (Tiny, Helped))
+    trainings = [learn(network, Squares(), Schedule(images=8, lr=1e-2, batch=8)) for network in (plain, helped)]
+    assert trainings[0].losses == trainings[1].losses
+    assert trainings[1].status == "ok"
+    assert not torch.equal(plain.head.weight, helped.head.weight)
+
+
 def test_vectors_and_tables_of_positions_do_not_decay() -> None:
     class Table(nn.Module):
         grows = True

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from suite.data.source import IGNORE
-from suite.step import loss_of
+from suite.step import losses_of
 from suite.training.checkpoint import Checkpoint
 from suite.training.feed import Feed, Images
 from suite.training.recipe import Schedule, optimiser
@@ -136,7 +136,10 @@ class Loop:
         self.so_far.images = self.feed.images
 
     def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The batch's mean loss; its gradient is left in the parameters. A mean over processes is that of them all."""
+        """The batch's mean loss, without auxiliary heads; the gradient, with them, is left in the parameters.
+
+        A mean over processes is that of them all.
+        """
         counted = (targets != IGNORE).sum()
         counted = self._over_processes(counted, "sum")
         share = self.processes / counted.clamp(min=1)  # Fabric divides gradients by the number of processes
@@ -145,9 +148,9 @@ class Loop:
         for some, wanted in parts:
             left -= len(some)
             with self.fabric.no_backward_sync(self.model, enabled=left > 0):
-                loss = loss_of(self.model(some), wanted, wrongness) * share
-                self.fabric.backward(loss)
-            total += loss.detach()
+                own, *auxiliary = losses_of(self.model(some), wanted, wrongness)
+                self.fabric.backward(sum(auxiliary, own) * share)
+            total += own.detach() * share
         return total
 
     def _over_processes(self, number: Tensor, how: str) -> Tensor:
