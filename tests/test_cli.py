@@ -26,7 +26,7 @@ FLAGS = set(
     "res task metric scope params layout position patch decoder classes batch device dtype backend compile mode cache "
     "threads data train-images train-minutes train-batch lr lr-search seeds keep-weights rounds minutes case-seconds "
     "memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason triples seed input "
-    "out show".split()
+    "out show image checkpoint claims".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
 SHALLOW = '''"""Shallow: ViT with a single block.
@@ -90,7 +90,7 @@ def test_the_set_of_flags() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
     found = {o.removeprefix("--") for c in commands.values() for p in c.params for o in p.opts if o.startswith("--")}
     assert found | {"help"} == FLAGS
-    assert set(commands) == set("list show data plan sweep records report recommend check gate doctor".split())
+    assert set(commands) == set("list show data plan sweep records report recommend check view gate doctor".split())
     assert {f.name.replace("_", "-") for f in fields(Request)} - {"designs"} <= FLAGS
 
 
