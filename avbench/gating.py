@@ -44,6 +44,7 @@ class Gate:
 
 def run(gate: Gate) -> int:
     """Runs the tiers that are asked for, prints and writes what they found. Returns the worse of their exit codes."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # what the profiler has to say is not for users
     if gate.names[:1] == ("init",):
         return started(gate)
     if not gate.exact and not gate.base:
