@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from suite.count import dispatched_macs
 from variants.contract import Grid, Mixer, Position
 from variants.recipe import POSITIONS, part
 
@@ -48,6 +48,5 @@ def affine(norm: Any, t: Tensor, channel: int) -> Tensor:
 
 
 def counted(mixer: Mixer, grid: Grid, dim: int) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as mode:
-        mixer(torch.empty(1, grid.y, grid.x, dim, device="meta"))
-    return mode.get_total_flops() // 2
+    """What torch counts of a mixer on the meta device."""
+    return dispatched_macs(mixer, torch.empty(1, grid.y, grid.x, dim, device="meta"))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from avbench.find import names
+from suite.count import torch_macs
 from variants.contract import Grid
 from variants.recipe import Recipe
 
@@ -73,7 +73,7 @@ def test_published_configurations_weigh_and_cost_what_was_published(name: str) -
         params, macs = sum(p.numel() for p in network.parameters()), network.macs(size)
         assert close(params, model, recipe, "params"), f"{model}: {params} parameters"
         assert close(macs, model, recipe, "macs"), f"{model}: {macs} multiply-adds"
-        assert counted(network, size) == macs, f"{model} states a cost that is not counted"
+        assert torch_macs(network, size) == macs, f"{model} states a cost that is not counted"
 
 
 def on_meta(recipe: Recipe, size: Grid, segments: int | None = None) -> Any:
@@ -81,12 +81,6 @@ def on_meta(recipe: Recipe, size: Grid, segments: int | None = None) -> Any:
     task = "segmentation" if segments else "classification"
     with torch.device("meta"):
         return recipe.build(task, segments or 1000, size).eval()
-
-
-def counted(network: Any, size: Grid) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as mode:
-        network(torch.empty(1, 3, size.y, size.x, device="meta"))
-    return mode.get_total_flops() // 2
 
 
 def test_every_row_that_is_a_classifier_is_published() -> None:

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 
 import torch
-from peers import given, scrambled
+from peers import drawn, given
 from torch import Tensor, nn
 
 from suite.step import loss_of
@@ -66,7 +66,7 @@ def in_our_order(network: nn.Module) -> list[Tensor]:
 
 
 def test_upernet() -> None:
-    theirs = scrambled(upernet())
+    theirs = drawn(upernet())
     layout = replace(PUBLISHED["Swin-T"].layout, widths=WIDTHS, depths=DEPTHS, heads=HEADS)
     mixers = part(Published, window=2), part(PublishedShifted, window=2)
     recipe = replace(PUBLISHED["UPerNet Swin-T"], layout=layout, mixers=mixers, decoder=part(UPer, width=8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from peers import given, relative_error, scrambled
+from peers import agree, drawn, given
 from torch import Tensor, nn
 
 from variants.contract import Grid
@@ -28,23 +28,23 @@ def of_timm(network: VisionTransformer) -> list[Tensor]:
 
 
 def test_vit() -> None:
-    theirs = scrambled(timm.create_model("deit_tiny_patch16_224", class_token=False, global_pool="avg", img_size=64))
+    theirs = drawn(timm.create_model("deit_tiny_patch16_224", class_token=False, global_pool="avg", img_size=64))
     ours = given(VIT["DeiT-Ti/16"].build("classification", 1000, Grid(64, 64)), of_timm(theirs))
-    assert relative_error(ours, theirs, 2, 3, 64, 64) < 1e-10
+    agree(ours, theirs, 2, 3, 64, 64)
 
 
 def test_pixel() -> None:
     plain = VisionTransformer(12, 1, embed_dim=192, depth=12, num_heads=3, class_token=False, global_pool="avg")
-    theirs = scrambled(plain)
+    theirs = drawn(plain)
     (recipe,) = PIXEL.values()
     ours = given(recipe.build("classification", 1000, Grid(12, 12)), of_timm(theirs))
-    assert relative_error(ours, theirs, 2, 3, 12, 12) < 1e-10
+    agree(ours, theirs, 2, 3, 12, 12)
 
 
 def test_resnet() -> None:
-    theirs = scrambled(torchvision.models.resnet50())
+    theirs = drawn(torchvision.models.resnet50())
     ours = given(RESNET["ResNet-50 v1.5"].build("classification", 1000, Grid(65, 48)), theirs.state_dict().values())
-    assert relative_error(ours, theirs, 2, 3, 65, 48) < 1e-10
+    agree(ours, theirs, 2, 3, 65, 48)
 
 
 def of_torchvision_swin(network: nn.Module) -> list[Tensor]:
@@ -69,6 +69,6 @@ def by_offset(table: Tensor) -> Tensor:
 
 
 def test_swin() -> None:
-    theirs = scrambled(torchvision.models.swin_t())
+    theirs = drawn(torchvision.models.swin_t())
     ours = given(SWIN["Swin-T"].build("classification", 1000, Grid(224, 224)), of_torchvision_swin(theirs))
-    assert relative_error(ours, theirs, 1, 3, 224, 224) < 1e-10
+    agree(ours, theirs, 1, 3, 224, 224)

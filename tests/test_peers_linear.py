@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
+from peers import TOLERANCE, agree, built, copy, drawn, error
 from torch import Tensor, nn
 
 from variants import mlp_mixer, relu_linear, xcit
@@ -19,33 +19,7 @@ from variants.parts.class_attention import ClassAttention
 from variants.performer import Performer
 from variants.recipe import Recipe, part
 
-TOLERANCE = 1e-10
 GRID = Grid(4, 6)
-
-
-def drawn(module: nn.Module) -> Any:
-    """The module in float64, every number of it drawn anew, batch norms included."""
-    module = module.double().eval()
-    for name, t in module.state_dict().items():
-        if name.endswith("running_var"):
-            t.uniform_(0.5, 1.5)
-        elif t.dtype.is_floating_point and t.dim() < 2:
-            t.normal_(1.0 if name.endswith("weight") else 0.0, 0.1)
-        elif t.dtype.is_floating_point:
-            t.normal_(0.0, t[0].numel() ** -0.5)
-    return module
-
-
-def copy(*pairs: tuple[Any, Any]) -> None:
-    """Into each left module or tensor, all that the right one holds; matrices may be 1 x 1 convolutions."""
-    for ours, theirs in pairs:
-        mine, its = ([m.data] if isinstance(m, Tensor) else list(m.state_dict().values()) for m in (ours, theirs))
-        for to, t in zip(mine, its, strict=True):
-            to.copy_(t.reshape(to.shape))
-
-
-def error(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours.flatten() - theirs.flatten()).norm() / theirs.norm())
 
 
 def tokens(dim: int, batch: int = 2) -> Tensor:
@@ -111,18 +85,6 @@ def test_nystrom() -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def built(recipe: Recipe, side: int) -> Any:
-    """The network for square images and ten classes, in float64."""
-    return drawn(recipe.build("classification", 10, Grid(side, side)))
-
-
-def agree(ours: nn.Module, theirs: nn.Module, side: int) -> None:
-    """Both say the same of images that neither has seen."""
-    images = torch.randn(2, 3, side, side, dtype=torch.float64)
-    with torch.no_grad():
-        assert error(ours(images), theirs(images)) < TOLERANCE
-
-
 def sized(recipe: Recipe, width: int, depth: int) -> Recipe:
     return replace(recipe, layout=replace(recipe.layout, widths=(width,), depths=(depth,)))
 
@@ -140,7 +102,7 @@ def test_mlp_mixer() -> None:
         mix, mlp = mine.mix, block.mlp_tokens
         copy((mix.to_hidden.table, mlp.fc1.weight), (mix.hidden_bias, mlp.fc1.bias))
         copy((mix.to_places.table, mlp.fc2.weight.T), (mix.place_bias.table, mlp.fc2.bias))
-    agree(ours, theirs, 48)
+    agree(ours, theirs, 2, 3, 48, 48)
 
 
 @pytest.mark.parametrize(("name", "width", "depth"), [("mixer_s16_224", 512, 8), ("mixer_b16_224", 768, 12)])
@@ -184,13 +146,7 @@ def test_xcit() -> None:
         kv = [torch.cat(pair) for pair in zip(block.attn.k.parameters(), block.attn.v.parameters(), strict=True)]
         copy((mine.to_q, block.attn.q), (mine.to_kv.weight, kv[0]), (mine.to_kv.bias, kv[1]))
         copy((mine.to_mixed, block.attn.proj), (mine.to_inner, block.mlp.fc1), (mine.to_out, block.mlp.fc2))
-    agree(ours, theirs, 48)
-
-
-def copy_all(ours: nn.Module, theirs: nn.Module) -> None:
-    """All numbers of both, in the order in which the modules hold them."""
-    for mine, its in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
-        mine.copy_(its.reshape(mine.shape))
+    agree(ours, theirs, 2, 3, 48, 48)
 
 
 def test_relu_linear(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,17 +155,17 @@ def test_relu_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = drawn(timm.create_model("efficientvit_b1", num_classes=10))
     ours = built(relu_linear.PUBLISHED["EfficientViT-B1"], 64)
     near = nn.Sequential(theirs.stem, *theirs.stages[:2], theirs.stages[2].blocks[0])
-    copy_all(ours.backbone.stem, near)
+    copy((ours.backbone.stem, near))
     (first, halve, *second), head = (ours.backbone.stages[0], *ours.backbone.stages[1]), ours.head
-    copy_all(halve, theirs.stages[3].blocks[0])
+    copy((halve, theirs.stages[3].blocks[0]))
     blocks = [*theirs.stages[2].blocks[1:], *theirs.stages[3].blocks[1:]]
     for mine, block in zip((*first, *second), blocks, strict=True):
         attention, mix = block.context_module.main, mine.mix
         copy((mix.to_qkv, attention.qkv.conv), (mix.gather, attention.aggreg[0][0]))
         copy((mix.blend, attention.aggreg[0][1]), (mix.to_out, attention.proj.conv), (mix.norm, attention.proj.norm))
-        copy_all(mine.near, block.local_module)
+        copy((mine.near, block.local_module))
     wide, classifier = theirs.head.in_conv, theirs.head.classifier
     copy((head.to_wide, wide.conv), (head.wide_norm, wide.norm))
     copy((head.to_hidden, classifier[0]), (head.norm, classifier[1]), (head.to_logits, classifier[4]))
     monkeypatch.setattr(Tensor, "float", Tensor.double)
-    agree(ours, theirs, 64)
+    agree(ours, theirs, 2, 3, 64, 64)

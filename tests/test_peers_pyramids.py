@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from peers import given, relative_error, scrambled
+from peers import agree, drawn, given
 from torch import Tensor, nn
 
 from variants.contract import Grid
@@ -56,9 +56,9 @@ def of_transformers(network: Tokenless) -> list[Tensor]:
 
 
 def test_pvt() -> None:
-    theirs = scrambled(Tokenless(64))
+    theirs = drawn(Tokenless(64))
     ours = PVT["PVT-Tiny"].build("classification", 10, Grid(64, 64))
-    assert relative_error(given(ours, of_transformers(theirs)), theirs, 2, 3, 64, 64) < 1e-10
+    agree(given(ours, of_transformers(theirs)), theirs, 2, 3, 64, 64)
 
 
 def test_one_stage_has_the_reduction_of_tokens_of_16_pixels() -> None:
@@ -93,7 +93,7 @@ def of_torchvision(network: MaxVit) -> list[Tensor]:
 def test_maxvit() -> None:
     """On small images, with partitions of 2 x 2 places, so that grids have gaps in all stages but the last."""
     sizes = {"block_channels": [64, 128, 256, 512], "block_layers": [2, 2, 5, 2], "head_dim": 32}
-    theirs = scrambled(MaxVit((64, 64), 64, 2, stochastic_depth_prob=0.0, **sizes))
+    theirs = drawn(MaxVit((64, 64), 64, 2, stochastic_depth_prob=0.0, **sizes))
     mixers = part(Window, window=2), part(GridAttention, window=2)
     ours = replace(MAXVIT["MaxViT-T"], mixers=mixers).build("classification", 1000, Grid(64, 64))
-    assert relative_error(given(ours, of_torchvision(theirs)), theirs, 2, 3, 64, 64) < 1e-10
+    agree(given(ours, of_torchvision(theirs)), theirs, 2, 3, 64, 64)

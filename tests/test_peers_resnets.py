@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from peers import TOLERANCE, agree, built, copy, drawn, error
+from torch import nn
 
 from variants import botnet, convnext, halo, hybrid_high
 from variants.contract import Grid, Position
@@ -23,68 +24,29 @@ pytest.importorskip("torchvision")
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg  # noqa: E402  # only where there is a timm
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt  # noqa: E402
 
-TOLERANCE = 1e-10
 Lambda = import_module("variants.lambda").Lambda
 Modules = tuple[nn.Module, ...]
-
-
-def drawn(network: nn.Module) -> nn.Module:
-    """The network in float64, every number of it drawn anew, batch norms included."""
-    network = network.double().eval()
-    for name, t in network.state_dict().items():
-        if name.endswith("running_var"):
-            t.uniform_(0.5, 1.5)
-        elif t.dtype.is_floating_point and t.dim() < 2:
-            t.normal_(1.0 if name.endswith("weight") else 0.0, 0.1)
-        elif t.dtype.is_floating_point:
-            t.normal_(0.0, (t[0].numel() if name.endswith("weight") else t.shape[-1]) ** -0.5)
-    return network
-
-
-def built(recipe: Recipe, side: int, classes: int = 10) -> nn.Module:
-    """The network for square images, in float64."""
-    return recipe.build("classification", classes, Grid(side, side)).double().eval()
-
-
-def copy(ours: nn.Module, theirs: nn.Module) -> None:
-    """Weights and running statistics, of modules that hold the same ones; matrices may be 1 x 1 convolutions."""
-    state = [t for t in theirs.state_dict().values()]
-    with torch.no_grad():
-        for mine, t in zip(ours.state_dict().values(), state, strict=True):
-            mine.copy_(t.view(mine.shape))
-
-
-def error(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).norm() / theirs.norm())
 
 
 def blocks_of(network: nn.Module) -> list[nn.Module]:
     return [block for stage in network.backbone.stages for block in stage]
 
 
-def agree(ours: nn.Module, theirs: nn.Module, side: int) -> None:
-    """Both say the same of an image that neither has seen."""
-    images = torch.randn(1, 3, side, side, dtype=torch.float64)
-    with torch.no_grad():
-        assert error(ours(images), theirs(images)) < TOLERANCE
-
-
 def copy_bottleneck(ours: nn.Module, norms: Modules, convolutions: Modules, shortcut: nn.Module) -> None:
     """All of a bottleneck but its mixer."""
     mine = (ours.in_norm, ours.mix_norm, ours.out_norm, ours.to_inner, ours.to_out, ours.shortcut)
-    for a, b in zip(mine, (*norms, *convolutions, shortcut), strict=True):
-        copy(a, b)
+    copy(*zip(mine, (*norms, *convolutions, shortcut), strict=True))
 
 
 def copy_halo(ours: nn.Module, theirs: nn.Module) -> None:
     """timm's keys and values alternate by head, and its tables meet queries that are not scaled."""
-    copy(ours.to_q, theirs.q)
+    copy((ours.to_q, theirs.q))
     kv = theirs.kv.weight.flatten(1).unflatten(0, (theirs.num_heads, -1))
     k, v = kv.split([theirs.dim_head_qk, theirs.dim_head_v], 1)
     with torch.no_grad():
-        ours.to_kv.weight.copy_(torch.cat([k.flatten(0, 1), v.flatten(0, 1)]))
-        ours.position.rows.copy_(theirs.pos_embed.height_rel[None] / theirs.scale)
-        ours.position.columns.copy_(theirs.pos_embed.width_rel[None] / theirs.scale)
+        copy((ours.to_kv.weight, torch.cat([k.flatten(0, 1), v.flatten(0, 1)])))
+        copy((ours.position.rows, theirs.pos_embed.height_rel / theirs.scale))
+        copy((ours.position.columns, theirs.pos_embed.width_rel / theirs.scale))
 
 
 def test_halonet() -> None:
@@ -97,13 +59,12 @@ def test_halonet() -> None:
     recipe = halo.PUBLISHED["HaloNet-H1 (b8 h3 rv1 rb1 l3=10)"]
     recipe = replace(recipe, layout=replace(recipe.layout, depths=(1, 1, 1, 1)))
     theirs, ours = drawn(ByobNet(config, num_classes=10)), built(recipe, 128)
-    copy(ours.backbone.stem, theirs.stem)
-    copy(ours.head, theirs.head)
+    copy((ours.backbone.stem, theirs.stem), (ours.head, theirs.head))
     for mine, block in zip(blocks_of(ours), (b for stage in theirs.stages for b in stage), strict=True):
         first, last = block.conv1_1x1, block.conv3_1x1
         copy_bottleneck(mine, (first.bn, block.post_attn, last.bn), (first.conv, last.conv), block.shortcut)
         copy_halo(mine.mix, block.self_attn)
-    agree(ours, theirs, 128)
+    agree(ours, theirs, 1, 3, 128, 128)
 
 
 def test_bottleneck_transformer() -> None:
@@ -120,9 +81,9 @@ def test_bottleneck_transformer() -> None:
     for mine, block in zip(stage, theirs.net, strict=True):
         conv_in, norm_in, _, attention, _, norm_mix, _, conv_out, norm_out = block.net
         copy_bottleneck(mine, (norm_in, norm_mix, norm_out), (conv_in, conv_out), block.shortcut)
-        copy(mine.mix.to_qkv, attention.to_qkv)
-        mine.mix.position.rows.data.copy_(attention.pos_emb.rel_height[None])
-        mine.mix.position.columns.data.copy_(attention.pos_emb.rel_width[None])
+        position, theirs_too = mine.mix.position, attention.pos_emb
+        copy((mine.mix.to_qkv, attention.to_qkv))
+        copy((position.rows, theirs_too.rel_height), (position.columns, theirs_too.rel_width))
     x = torch.randn(2, 32, 5, 5, dtype=torch.float64)
     with torch.no_grad():
         assert error(stage(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), theirs(x)) < TOLERANCE
@@ -139,33 +100,29 @@ def test_convnext() -> None:
     theirs = drawn(ConvNeXt(settings, num_classes=10))
     recipe = convnext.PUBLISHED["ConvNeXt-T"]
     ours = built(replace(recipe, layout=replace(recipe.layout, widths=widths, depths=depths)), 64)
-    ours.backbone.stem.to_tokens.weight.data.copy_(theirs.features[0][0].weight.flatten(1))
-    ours.backbone.stem.to_tokens.bias.data.copy_(theirs.features[0][0].bias)
-    copy(ours.backbone.stem.norm, theirs.features[0][1])
-    copy(ours.head, theirs.classifier)
+    copy((ours.backbone.stem.to_tokens, theirs.features[0][0]), (ours.backbone.stem.norm, theirs.features[0][1]))
+    copy((ours.head, theirs.classifier))
     layers = [layer for stage in theirs.features[1:] for layer in stage]
     pieces = iter(blocks_of(ours))
     for layer in layers:
         if isinstance(layer, nn.LayerNorm):
             downsample = next(pieces)
-            copy(downsample.norm, layer)
+            copy((downsample.norm, layer))
         elif isinstance(layer, nn.Conv2d):
-            copy(downsample.to_out, layer)
+            copy((downsample.to_out, layer))
         else:
             mine, (conv, _, norm, first, _, second, _) = next(pieces), layer.block
-            for a, b in ((mine.mix, conv), (mine.norm, norm), (mine.to_inner, first), (mine.to_out, second)):
-                copy(a, b)
-            mine.scale.data.copy_(layer.layer_scale.flatten())
-    agree(ours, theirs, 64)
+            copy((mine.mix, conv), (mine.norm, norm), (mine.to_inner, first), (mine.to_out, second))
+            copy((mine.scale, layer.layer_scale))
+    agree(ours, theirs, 1, 3, 64, 64)
 
 
 def copy_residual(ours: nn.Module, theirs: nn.Module) -> None:
     """A block of the ResNet below a transformer."""
-    copy(ours.shortcut, getattr(theirs, "downsample", None) or nn.Identity())
+    copy((ours.shortcut, getattr(theirs, "downsample", None) or nn.Identity()))
     mine = (ours.to_inner, ours.in_norm, ours.conv, ours.conv_norm, ours.to_out, ours.out_norm)
     names = ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3")
-    for module, name in zip(mine, names, strict=True):
-        copy(module, getattr(theirs, name))
+    copy(*zip(mine, (getattr(theirs, name) for name in names), strict=True))
 
 
 def test_hybrid() -> None:
@@ -175,21 +132,15 @@ def test_hybrid() -> None:
     ours = built(replace(recipe, layout=replace(recipe.layout, depths=(1,))), 96)
     resnet = theirs.patch_embed.backbone
     stem = ours.backbone.stem
-    copy(stem.conv, resnet.stem.conv)
-    copy(stem.norm, resnet.stem.norm)
-    copy(stem.to_tokens, theirs.patch_embed.proj)
+    copy((stem.conv, resnet.stem.conv), (stem.norm, resnet.stem.norm), (stem.to_tokens, theirs.patch_embed.proj))
     for mine, block in zip(stem.blocks, (b for stage in resnet.stages for b in stage.blocks), strict=True):
         copy_residual(mine, block)
-    ours.backbone.place.table.data.copy_(theirs.pos_embed.view(1, 3, 3, 384))
+    copy((ours.backbone.place.table, theirs.pos_embed))
     for mine, block in zip(blocks_of(ours), theirs.blocks, strict=True):
-        for a, b in (
-            (mine.mix_norm, block.norm1), (mine.mix.to_qkv, block.attn.qkv), (mine.mix.to_out, block.attn.proj),
-            (mine.mlp_norm, block.norm2), (mine.to_inner, block.mlp.fc1), (mine.to_out, block.mlp.fc2),
-        ):  # fmt: skip
-            copy(a, b)
-    copy(ours.head.after, theirs.fc_norm)
-    copy(ours.head.to_logits, theirs.head)
-    agree(ours, theirs, 96)
+        copy((mine.mix_norm, block.norm1), (mine.mix.to_qkv, block.attn.qkv), (mine.mix.to_out, block.attn.proj))
+        copy((mine.mlp_norm, block.norm2), (mine.to_inner, block.mlp.fc1), (mine.to_out, block.mlp.fc2))
+    copy((ours.head.after, theirs.fc_norm), (ours.head.to_logits, theirs.head))
+    agree(ours, theirs, 1, 3, 96, 96)
 
 
 def test_lambda() -> None:
@@ -197,11 +148,8 @@ def test_lambda() -> None:
     for depth, side in ((1, 5), (2, 3)):
         theirs = drawn(peer.LambdaLayer(dim=24, dim_out=24, r=side, dim_k=4, heads=3, dim_u=depth))
         ours = Lambda(24, 3, Grid(6, 7), part(Position), keys=4, depth=depth, side=side).double().eval()
-        for name in ("to_q", "to_k", "to_v"):
-            copy(getattr(ours, name), getattr(theirs, name))
-        copy(ours.q_norm, theirs.norm_q)
-        copy(ours.v_norm, theirs.norm_v)
-        copy(ours.context, theirs.pos_conv)
+        copy((ours.to_q, theirs.to_q), (ours.to_k, theirs.to_k), (ours.to_v, theirs.to_v))
+        copy((ours.q_norm, theirs.norm_q), (ours.v_norm, theirs.norm_v), (ours.context, theirs.pos_conv))
         x = torch.randn(2, 24, 6, 7, dtype=torch.float64)
         with torch.no_grad():
             assert error(ours(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), theirs(x)) < TOLERANCE
