@@ -21,7 +21,7 @@ NOUNS = {"latency_ms": "latency", "peak_bytes": "memory", "top1": "accuracy", "m
 QUANTITIES = {"latency_ms": "latency", "peak_bytes": "memory"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """What can be compared at once: one task and setting of cost at one resolution, and the scores of its networks."""
 

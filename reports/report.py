@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from reports.colours import Style, styles
 from reports.document import Document, Section
 from reports.frame import tidy
-from reports.sections import accuracy, answers, comparison, designs, laws, missing, prediction, run, scaling, verdicts
+from reports.sections import (
+    accuracy,
+    answers,
+    comparison,
+    controlled,
+    designs,
+    laws,
+    missing,
+    prediction,
+    run,
+    scaling,
+    verdicts,
+)
 from suite.record import Record
 
 
@@ -31,6 +43,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
             accuracy.section(frame, looks),
             scaling.section(frame, looks),
             laws.section(frame, looks, records),
+            controlled.section(frame, looks),
             comparison.section(frame, looks),
             verdicts.section(frame),
             prediction.section(frame, looks),

@@ -10,7 +10,7 @@ from reports.document import Figure
 from reports.drawing import Drawing, Line, Mark, Text
 from reports.plot import LABEL, Frame, Scale, axes, heading, label_room, padded, short, tick
 
-STEP, PLOT, TOP, BOTTOM = 15.0, 210.0, 40.0, 36.0
+STEP, PLOT, TOP, BOTTOM = 15.0, 210.0, 40.0, 20.0
 COLUMNS = ("design", "value", "low", "high", "hollow")
 
 

@@ -70,20 +70,25 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section:
     return Section("comparison", "Comparison", (*parts, Say((SMALL_PRINT,), "quiet")))
 
 
-def comparison(name: str, task: str, rows: list[Row]) -> Table:
-    """Designs by name at each resolution, never by a rank that their intervals do not support."""
+def comparison(name: str, task: str, rows: list[Row], lead: tuple[str, Mapping[str, str]] | None = None) -> Table:
+    """Designs by name at each resolution, never by a rank that their intervals do not support.
+
+    `lead` is one column more, the first: its heading, and its text by series.
+    """
     lookup = Lookup.of(rows)
     columns = list(_columns(task, rows, lookup))
     sizes = sorted({(r["pixels"], r["resolution"], r["scope"]) for r in rows})
+    first = (lambda s: (Cell(lead[1][s]),)) if lead else (lambda s: ())
     blocks = []
-    for pixels, resolution, scope in sizes:
-        here = sorted(
-            {r["series"] for r in rows if (r["pixels"], r["resolution"], r["scope"]) == (pixels, resolution, scope)}
-        )
-        lines = tuple(Line(tuple(_cell(lookup, (s, resolution, *c[:2]), c[2]) for c in columns), s) for s in here)
-        blocks.append(Block(f"{resolution} {'tokens a side' if scope == 'mixer' else 'pixels'}", lines))
-    headings = tuple(Heading("Rank by latency" if m == "rank" else title(m), setting) for _, setting, m in columns)
-    return Table(name, f"All designs, {task}", "Design", headings, tuple(blocks))
+    for size in sizes:
+        here = sorted({r["series"] for r in rows if (r["pixels"], r["resolution"], r["scope"]) == size})
+        lines = (Line((*first(s), *(_cell(lookup, (s, size[1], *c[:2]), c[2]) for c in columns)), s) for s in here)
+        blocks.append(Block(f"{size[1]} {'tokens a side' if size[2] == 'mixer' else 'pixels'}", tuple(lines)))
+    headings = [Heading("Rank by latency" if m == "rank" else title(m), setting) for _, setting, m in columns]
+    if lead:
+        headings.insert(0, Heading(lead[0]))
+    prose = (0,) if lead else ()
+    return Table(name, f"All designs, {task}", "Design", tuple(headings), tuple(blocks), prose=prose)
 
 
 def _columns(task: str, rows: list[Row], lookup: Lookup) -> Iterator[tuple[str, str, str]]:
