@@ -249,7 +249,7 @@ class Planner:
 
     def _memory(self, size: Grid, task: str) -> Iterator[Case]:
         for case, mode in product(self._workloads("memory", size, task), ("inference", "train")):
-            yield replace(case, mode=mode)
+            yield replace(case, mode=mode, cache=self.axes.caches_of(case.device)[0])
 
     def _latency(self, size: Grid, task: str) -> Iterator[Case]:
         axes = self.axes
@@ -296,5 +296,6 @@ class Planner:
             extra=design.extra,
             params_budget=axes.params,
             patch=axes.patch,
+            cache=axes.caches_of(axes.devices[0])[0],
             threads=axes.threads[0],
         )

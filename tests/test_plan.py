@@ -233,3 +233,10 @@ def test_a_budget_that_is_none_is_refused(text: str) -> None:
 def test_a_resolution_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no resolution"):
         parse_size(text)
+
+
+def test_what_has_no_cache_of_its_own_is_compared_with_what_has() -> None:
+    """A memory and a latency of one network are one setting of a report: all fields but the quantity's own agree."""
+    asked = axes(32, metrics="params,memory,latency")
+    found = plan([fakes.find("tiny")], asked, CALIBRATIONS, Limits(), pretend).cases
+    assert {p.case.cache for p in found} == {"warm"}
