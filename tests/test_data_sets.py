@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -14,7 +16,7 @@ from PIL import Image
 from suite.data import dataset, masked
 from suite.data.labelled import Labelled
 from suite.data.masked import Masked
-from suite.data.source import IGNORE, MEAN, STD, load
+from suite.data.source import IGNORE, MEAN, STD, held, load
 from variants.contract import Grid
 
 SIZE = Grid(8, 8)
@@ -259,6 +261,21 @@ def test_a_picture_is_read_once_while_there_is_room(tmp_path: Path, monkeypatch:
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     source.batch("train", [0], Grid(4, 4))
     assert len(read) == 5
+
+
+def test_what_is_kept_leaves_room_for_a_process_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    infinite = dataset.free_bytes()
+    assert infinite > 10**8
+    own = psutil.Process().memory_info().data
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (own + 10**8, -1))
+    assert dataset.free_bytes() == pytest.approx(10**8, abs=2 * 10**7)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1, -1))
+    assert dataset.free_bytes() == 0
+
+
+def test_the_next_case_on_the_same_data_reads_nothing_again(tmp_path: Path) -> None:
+    root = imagenet(tmp_path)
+    assert held(f"imagenet:{root}", "classification", 0) is held(f"imagenet:{root}", "classification", 0)
 
 
 def test_threads_change_nothing(tmp_path: Path) -> None:

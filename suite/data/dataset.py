@@ -7,6 +7,7 @@ read is kept at its new size while there is room, so that later epochs do not wa
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -24,8 +25,8 @@ from suite.data.source import normalised
 from variants.contract import Grid
 
 LOOKED_AT = 2000  # pictures of a split whose heads are read: enough for a median and a share
-ROOM = 2**30  # bytes of pictures that are kept, at most ...
-SHARE = 8  # ... and at most an eighth of the memory that is free at the start
+ROOM = 2**29  # bytes of pictures that are kept, at most ...
+SHARE = 8  # ... and at most an eighth of the memory that this process may still have
 Target = TypeVar("Target")
 Made = TypeVar("Made")
 Example = tuple[np.ndarray, np.ndarray]
@@ -49,7 +50,7 @@ class Dataset(Generic[Target]):
             for split, found in self.items.items()
         }
         self.kept: dict[tuple[str, int, Grid], Example] = {}
-        self.room = min(ROOM, psutil.virtual_memory().available // SHARE)
+        self.room = min(ROOM, free_bytes() // SHARE)
 
     def scale(self, own: Grid, size: Grid) -> float:
         """By how much a picture of this size of its own grows when `size` is asked for; below 1 it shrinks."""
@@ -99,6 +100,12 @@ class Dataset(Generic[Target]):
                 self.room -= needed
                 self.kept[split, index, size] = example
         return [fresh[index] if index in fresh else self.kept[split, index, size] for index in indices]
+
+
+def free_bytes() -> int:
+    """What this process may still allocate: what the system has, and its own limit, where it has one, leave."""
+    free, (limit, _) = psutil.virtual_memory().available, resource.getrlimit(resource.RLIMIT_DATA)
+    return free if limit == resource.RLIM_INFINITY else max(0, min(free, limit - psutil.Process().memory_info().data))
 
 
 def threaded(make: Callable[[Any], Made], items: Iterable[Any]) -> list[Made]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Protocol
@@ -96,6 +97,10 @@ def load(name: str, task: str, seed: int = 0) -> Source:
     module = found("suite.data.sources", kind, f"unknown data {name}")
     source: Source = module.source(detail, task, seed)
     return source
+
+
+held = lru_cache(maxsize=2)(load)
+"""`load`, by a process that asks for the same again: the last two sources live on, with the pictures that they keep."""
 
 
 def found(package: str, name: str, problem: str) -> ModuleType:

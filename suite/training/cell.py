@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from suite.case import Case
-from suite.data.source import Source, load
+from suite.data.source import Source, held
 from suite.record import Metric, Record
 from suite.training import search
 from suite.training.checkpoint import Checkpoint, write
@@ -48,7 +48,7 @@ class Cell:
             if chosen is None:
                 return Record(case, tried[0].status, "every rate failed: choose smaller ones", notes=notes)
             lr, notes = chosen.lr, notes | {"rate_at_edge": search.is_at_edge(tried, chosen)}
-        source = load(case.data, case.task, case.seed)
+        source = held(case.data, case.task, case.seed)
         self.trainings_over = len(case.lrs)
         network, training = self.train(source, case.seed, lr, case.id)
         notes |= told(training) | {"resizing": source.resizing}
@@ -68,7 +68,7 @@ class Cell:
 
     def attempt(self, lr: float) -> Tried:
         """What one rate leads to."""
-        source = Searching(load(self.case.data, self.case.task, SEED))
+        source = Searching(held(self.case.data, self.case.task, SEED))
         network, training = self.train(source, SEED, lr, f"{search.name_of(self.case)}-{lr:g}")
         self.trainings_over += 1
         if training.status != "ok":
