@@ -255,12 +255,24 @@ def test_a_picture_is_read_once_while_there_is_room(tmp_path: Path, monkeypatch:
     made = source.example
     monkeypatch.setattr(source, "example", lambda p, *rest: (read.append(p), made(p, *rest))[1])
     first = source.batch("train", [0, 1, 2, 0], SIZE)
-    assert len(read) == 3 and len(source.kept) == 2
+    assert len(read) == 3 and len(source.kept[SIZE]) == 2
     again = source.batch("train", [0, 1, 2, 0], SIZE)
     assert len(read) == 4
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
-    source.batch("train", [0], Grid(4, 4))
-    assert len(read) == 5
+
+
+def test_pictures_of_another_size_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "ROOM", 8 * 8 * 4)
+    source = load(f"ade20k:{ade20k(tmp_path)}", "segmentation")
+    assert isinstance(source, Masked)
+    source.batch("train", [0, 1], Grid(4, 4))
+    assert {size: len(kept) for size, kept in source.kept.items()} == {Grid(4, 4): 2}
+    source.batch("train", [0, 1], SIZE)
+    assert {size: len(kept) for size, kept in source.kept.items()} == {SIZE: 1}
+    assert source.room == 0
+    source.batch("train", [1], Grid(4, 4))
+    assert {size: len(kept) for size, kept in source.kept.items()} == {Grid(4, 4): 1}
+    assert source.room == 8 * 8 * 4 - 4 * 4 * 4
 
 
 def test_what_is_kept_leaves_room_for_a_process_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,14 +42,16 @@ class Dataset(Generic[Target]):
     groups: tuple[str, ...] = ()
 
     def __init__(self, name: str, items: Mapping[str, Sequence[tuple[Picture, Target]]]) -> None:
-        """ValueError names a picture whose head cannot be read."""
+        """ValueError names a split without pictures, or a picture whose head cannot be read."""
+        if empty := [split for split, found in items.items() if not found]:
+            raise ValueError(f"{name} has no pictures to {empty[0]} with: add some")
         self.name = name
         self.items = {split: sorted(found, key=by_chance) for split, found in items.items()}
         self.sizes = {
             split: threaded(size_of, [picture for picture, _ in found[:LOOKED_AT]])
             for split, found in self.items.items()
         }
-        self.kept: dict[tuple[str, int, Grid], Example] = {}
+        self.kept: dict[Grid, dict[tuple[str, int], Example]] = {}
         self.room = min(ROOM, free_bytes() // SHARE)
 
     def scale(self, own: Grid, size: Grid) -> float:
@@ -93,13 +95,29 @@ class Dataset(Generic[Target]):
 
     def examples(self, split: str, indices: Sequence[int], size: Grid) -> list[Example]:
         """Those that are kept, and the others made; some of them are kept from now on."""
-        missing = [index for index in dict.fromkeys(indices) if (split, index, size) not in self.kept]
+        kept = self.kept.setdefault(size, {})
+        missing = [index for index in dict.fromkeys(indices) if (split, index) not in kept]
         fresh = dict(zip(missing, threaded(lambda index: self.made(split, index, size), missing), strict=True))
         for index, example in fresh.items():
-            if (needed := sum(array.nbytes for array in example)) <= self.room:
-                self.room -= needed
-                self.kept[split, index, size] = example
-        return [fresh[index] if index in fresh else self.kept[split, index, size] for index in indices]
+            if self.has_room(example, size):
+                kept[split, index] = example
+        return [fresh[index] if index in fresh else kept[split, index] for index in indices]
+
+    def has_room(self, example: Example, size: Grid) -> bool:
+        """Takes the room for one more of this size, for which those of other sizes give way."""
+        needed = bytes_of(example)
+        if needed > self.room and len(self.kept) > 1:
+            others = [self.kept.pop(other) for other in list(self.kept) if other != size]
+            self.room += sum(bytes_of(example) for kept in others for example in kept.values())
+        if needed > self.room:
+            return False
+        self.room -= needed
+        return True
+
+
+def bytes_of(example: Example) -> int:
+    """What an example takes."""
+    return sum(array.nbytes for array in example)
 
 
 def free_bytes() -> int:
