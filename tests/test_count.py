@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
+from avbench import find as designs
+from avbench.find import names
 from suite import trace
 from suite.count import CountError, agreed_macs, count, formula_macs, fvcore_macs, parameters, torch_macs
 from variants.contract import Grid
@@ -28,6 +31,17 @@ def on_meta(make: Any, *args: Any) -> Any:
 def test_counts_of_a_transformer_agree(task: str, size: Grid) -> None:
     network = on_meta(Transformer, 32, 2, task, 7)
     assert fvcore_macs(network, size) == torch_macs(network, size) == formula_macs(network, size)
+
+
+@pytest.mark.parametrize(("turn", "name"), [*enumerate(names())])
+def test_counts_of_every_design_agree_on_large_images(turn: int, name: str) -> None:
+    """Either task in turn; narrow networks, since all that matters is what grows with the image."""
+    design: Any = designs.find(name)
+    layout = design.layout.scaled(32 / design.widths[0])
+    depths = tuple(min(depth, len(design.mixers)) for depth in layout.depths)
+    task, size = (("classification", Grid(1024, 1024)), ("segmentation", Grid(1056, 1536)))[turn % 2]
+    network = on_meta(replace(design, layout=replace(layout, depths=depths)).build, task, 5, size)
+    assert fvcore_macs(network, size) == torch_macs(network, size) == formula_macs(network, size) > 0
 
 
 def test_counts_of_a_convolutional_network_agree() -> None:
