@@ -185,14 +185,14 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     targets = labels(case) if case.mode == "train" else None
     taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, case.compiled)
     metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
-    notes = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
+    notes: dict[str, Any] = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
     if case.compiled:
         return Record(case, "ok", metrics=metrics, notes=notes)
     size = Grid(case.height, case.width)
     simulated = simulate(design, case.task, case.classes, size, case.batch, case.mode, case.dtype, case.backend)
     metrics["predicted_bytes"] = Metric(simulated.peak_bytes, "bytes")
     metrics["prediction_error"] = Metric(simulated.peak_bytes / taken.peak_bytes - 1, "")
-    return Record(case, "ok", metrics=metrics, notes=notes)
+    return Record(case, "ok", metrics=metrics, notes=notes | {"attention_kernels": list(taken.attention)})
 
 
 def reach(case: Case, network: nn.Module) -> Record:

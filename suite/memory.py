@@ -15,12 +15,13 @@ import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.profiler import profile
 
-from suite.account import CATEGORIES, RESTING, Account, hold_resting, watch
+from suite.account import ATTENTION, CATEGORIES, RESTING, Account, hold_resting, watch
 from suite.process import give_back, reset_peak, status_bytes
 from suite.step import finite, infer, optimiser_of, state_tensors, train
 
@@ -41,6 +42,7 @@ class Footprint:
     requested_bytes: int | None = None  # CUDA: the peak before the allocator rounds up
     reserved_bytes: int | None = None  # CUDA: what the allocator held of the device at most
     resident_bytes: int | None = None  # CPU: the peak by the kernel's count of pages, where that is large
+    attention: tuple[str, ...] = ()  # the kernels that scaled_dot_product_attention chose, if any
 
     def in_bytes(self) -> dict[str, int]:
         """Every number that is known, but for the cross-check, by the name of its metric."""
@@ -65,8 +67,8 @@ def measure(
     run, state = prepared(network, images, targets, mode)
     finite(run(), "the answer" if mode == "inference" else "the loss")
     gc.collect()
-    taken = profiled(run) if device == "cpu" else allocated(run)
-    taken = {name: value + (0 if name == "reserved_bytes" else bytes_of(state)) for name, value in taken.items()}
+    told, kept = profiled(run) if device == "cpu" else allocated(run), bytes_of(state)
+    taken: dict[str, Any] = {n: value + (0 if n == "reserved_bytes" else kept) for n, value in told.items()}
     account, batch = Account(), [images] if targets is None else [images, targets]
     if compiled:
         hold_resting(account, network, batch, state)
@@ -79,6 +81,7 @@ def measure(
         by_category=parts(account),
         live_bytes=account.peak_bytes,
         workspace_bytes=exact - account.peak_bytes,
+        attention=tuple(sorted(ATTENTION & set(account.operators))),
     )
 
 

@@ -246,7 +246,7 @@ def limit_memory(device: str, memory_bytes: int) -> None:
     """Lets this process have so much more memory than it has now, so that an allocation too many fails cleanly.
 
     The memory of an earlier case is given back to the system first. Where the system does not say what a process
-    holds, and for another device than the CPU, nothing is limited.
+    holds, nothing is limited. On CUDA it is what torch may hold of the device at all.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = resource.RLIM_INFINITY
@@ -254,6 +254,18 @@ def limit_memory(device: str, memory_bytes: int) -> None:
     if device == "cpu" and (held := status_bytes("VmData")):
         allowed = held + memory_bytes + SLACK_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    if device != "cpu":
+        limit_device(device, memory_bytes)
+
+
+def limit_device(device: str, memory_bytes: int) -> None:
+    """Bounds what torch holds of a CUDA device; what an earlier case left in its cache is given back first."""
+    import torch
+
+    with torch.cuda.device(device):
+        torch.cuda.empty_cache()
+        total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, memory_bytes / total))
 
 
 if __name__ == "__main__":

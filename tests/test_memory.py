@@ -39,6 +39,11 @@ def test_the_simulation_meets_the_measurement(name: str, mode: str, dtype: str, 
     assert simulated.resting_bytes == measured.resting_bytes
 
 
+def test_the_kernel_that_attention_took_is_named() -> None:
+    assert both("tiny", "inference")[0].attention == ("_scaled_dot_product_flash_attention_for_cpu",)
+    assert both("tiny", "inference", backend="math")[0].attention == ()
+
+
 def test_without_workspace_all_three_agree_to_the_byte() -> None:
     measured, simulated = both("tiny", "train")
     assert measured.peak_bytes == measured.live_bytes == simulated.peak_bytes

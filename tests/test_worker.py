@@ -9,15 +9,18 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from suite.case import Case
 from suite.record import Record
-from suite.worker import Worker, environment, line_of
+from suite.worker import Worker, environment, limit_memory, line_of
 
 CASE = Case("memory", "tiny", "isotropic", "none", "classification", 10, 32, 48)
 LIMIT_S, MEMORY = 60.0, 2**30
@@ -187,3 +190,29 @@ def test_a_number_that_json_does_not_know_is_a_status() -> None:
     record = Record(CASE, "ok", notes={"loss": float("inf")}, started="now")
     read = Record.from_json(line_of(record))
     assert (read.status, read.reason, read.case) == ("nan", "a measured number is not finite", CASE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_another_thread_count_takes_another_process(worker: Worker) -> None:
+    def pinned() -> str:
+        variables = Path(f"/proc/{pid(worker)}/environ").read_text().split("\0")
+        return next(v for v in variables if v.startswith("OMP_NUM_THREADS="))
+
+    run(worker)
+    first = pid(worker)
+    assert pinned() == "OMP_NUM_THREADS=1"
+    assert run(worker, threads=2).case.threads == 2
+    assert pinned() == "OMP_NUM_THREADS=2"
+    assert pid(worker) != first
+
+
+def test_on_cuda_the_limit_is_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "device", lambda name: done.append(name) or nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append("emptied"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda i: SimpleNamespace(total_memory=80 * 10**9))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", done.append)
+    limit_memory("cuda:1", 20 * 10**9)
+    limit_memory("cuda:1", 10**12)
+    assert done == ["cuda:1", "emptied", 0.25, "cuda:1", "emptied", 1.0]
