@@ -85,7 +85,7 @@ def _load(name: str) -> Any:
     if ":" in name:
         module, _, attribute = name.partition(":")
         return _attribute(_imported(module, name), attribute, name)
-    if (folder() / f"{name}.py").is_file() and name in names():
+    if (path := folder() / f"{name}.py").is_file() and _defines(_parsed(path), "RECIPE"):
         return importlib.import_module(f"variants.{name}").RECIPE
     for point in entry_points(group=GROUP, name=name):
         return point.load()

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from math import prod
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
-aten = torch.ops.aten
+from suite.work import Cost, Work, tensors_of, work_of
+
 RESTING = ("parameters", "input")  # categories that lie there before the pass and are not part of its peak
-KINDS = ("matmul", "conv", "grouped", "attention")  # of multiply-adds: each runs at a rate of its own
 CATEGORIES = ("gradients", "optimiser", "activations", "temporary")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a pass: what it allocates and frees, and its work. Bytes are by category, over what was."""
+
+    grown: Mapping[str, int]  # at its end
+    high: Mapping[str, int]  # at its peak
+    operators: Counter[str]
+    macs_by: Counter[str]
+    moved_bytes: int
+    other_flops: int
 
 
 class Account(TorchDispatchMode):
@@ -31,11 +43,15 @@ class Account(TorchDispatchMode):
         self.phase = "activations"  # the category of what is allocated next
         self.live = dict.fromkeys((*RESTING, *CATEGORIES), 0)  # bytes
         self.held: dict[int, tuple[weakref.ref[Any], int, str]] = {}  # by address of the storage
-        self.resting_bytes = 0
-        self.live_bytes = self.peak_bytes = self.moved_bytes = self.other_flops = self.kernels = 0
-        self.at_peak = dict(self.live)
+        self.resting_bytes = self.live_bytes = 0
+        self.muted = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.since, self.at_peak, self.peak_bytes = dict(self.live), dict(self.live), self.live_bytes
         self.operators: Counter[str] = Counter()
         self.macs_by: Counter[str] = Counter()  # by KINDS
+        self.moved_bytes = self.other_flops = 0
 
     def hold(self, tensors: Iterable[Tensor], category: str) -> None:
         """Enters tensors that exist already, each storage once; one held before only changes its category."""
@@ -51,29 +67,65 @@ class Account(TorchDispatchMode):
         """From now on allocations belong to this category."""
         self.phase = category
 
+    def cut(self) -> Segment:
+        """What was counted since the last cut, or the beginning. The account goes on with what is alive, all else 0."""
+        grown, high = ({k: at[k] - self.since[k] for k in CATEGORIES} for at in (self.live, self.at_peak))
+        segment = Segment(grown, high, self.operators, self.macs_by, self.moved_bytes, self.other_flops)
+        self._begin()
+        return segment
+
+    def play(self, segment: Segment) -> None:
+        """Counts the segment as if it happened now."""
+        if self.live_bytes + sum(segment.high.values()) > self.peak_bytes:
+            self.at_peak = self.live | {k: self.live[k] + size for k, size in segment.high.items()}
+            self.peak_bytes = sum(self.at_peak[k] for k in CATEGORIES)
+        for category, size in segment.grown.items():
+            self._add(size, category)
+        self.operators.update(segment.operators)
+        self.macs_by.update(segment.macs_by)
+        self.moved_bytes += segment.moved_bytes
+        self.other_flops += segment.other_flops
+
+    @property
+    def leaves(self) -> bool:
+        """Whether activations or temporary tensors, even empty ones, are alive."""
+        return any(category in ("activations", "temporary") for _, _, category in self.held.values())
+
+    @contextmanager
+    def mute(self) -> Iterator[None]:
+        """Meanwhile, nothing is counted. A tensor that is freed after it was made meanwhile counts all the same."""
+        self.muted = True
+        yield
+        self.muted = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # its guard around each call would take as long as the rest, and nothing here is compiled
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = self.run(func, args, kwargs or {})
-        work = WORK.get(func) or WORK.setdefault(func, Work(func))
+        with torch._C.DisableTorchFunction():  # modes that are entered would hear of every size that is looked up
+            return self.run(work_of(func), func, args, kwargs or {})
+
+    def run(self, work: Work, func: Any, args: Any, kwargs: Any) -> Any:
+        """What the operator returns, noted."""
+        out = func(*args, **kwargs)
         if not work.ignored:
-            self._note(work, args, kwargs or {}, out)
+            self.note(work.cost(args, kwargs, out), out)
         return out
 
-    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What the operator returns."""
-        return func(*args, **kwargs)
-
-    def _note(self, work: Work, args: Any, kwargs: Any, out: Any) -> None:
-        inputs, outputs = [*tensors_of(args), *tensors_of([*kwargs.values()])], [*tensors_of(out)]
-        for tensor in outputs:
+    def note(self, cost: Cost, out: Any) -> None:
+        """An operator was called and returned `out`."""
+        for tensor in tensors_of(out):
             if not self._knows(tensor.untyped_storage()):
                 self._enter(tensor, self.phase)
+        if self.muted:
+            return
         if self.live_bytes > self.peak_bytes:
             self.peak_bytes, self.at_peak = self.live_bytes, dict(self.live)
-        self.kernels += 1
-        self.operators[work.name] += 1
-        self.moved_bytes += sum(t.numel() * t.itemsize for t in inputs) + sum(t.numel() * t.itemsize for t in outputs)
-        self.macs_by[work.kind(args)] += work.macs(args, kwargs, out)
-        self.other_flops += work.other_flops(inputs, outputs)
+        self.operators[cost.name] += 1
+        self.macs_by[cost.kind] += cost.macs
+        self.moved_bytes += cost.moved_bytes
+        self.other_flops += cost.other_flops
 
     def _knows(self, storage: Any) -> bool:
         entry = self.held.get(storage._cdata)
@@ -96,13 +148,22 @@ class Account(TorchDispatchMode):
         self._add(-size, category)
 
     def _add(self, size: int, category: str) -> None:
+        if self.muted:
+            return
         self.live[category] += size
         if category not in RESTING:
             self.live_bytes += size
 
 
+class Weighted(Protocol):
+    """A network, or a part of one."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def buffers(self) -> Iterator[Tensor]: ...
+
+
 def watch(
-    account: Account, network: nn.Module, batch: Iterable[Tensor], state: Iterable[Tensor], run: Callable[[], object]
+    account: Account, network: Weighted, batch: Iterable[Tensor], state: Iterable[Tensor], run: Callable[[], object]
 ) -> Account:
     """The account, once it has seen `run`, a pass of the network over the batch; `state` is the optimiser's."""
     hold_resting(account, network, batch, state)
@@ -117,74 +178,10 @@ def watch(
     return account
 
 
-def hold_resting(account: Account, network: nn.Module, batch: Iterable[Tensor], state: Iterable[Tensor]) -> None:
+def hold_resting(account: Account, network: Weighted, batch: Iterable[Tensor], state: Iterable[Tensor]) -> None:
     """Tells the account what is there before a pass."""
     account.hold([*network.parameters(), *network.buffers()], "parameters")
     account.hold(batch, "input")
     account.hold(state, "optimiser")
     account.resting_bytes = sum(account.live[category] for category in RESTING)
     account.at_peak = dict(account.live)
-
-
-class Work:
-    """What one operator costs.
-
-    `other_flops` by convention: one for each number that a pointwise operator writes or a reduction reads, 3 for each
-    that a softmax reads, 5 for a norm, 4 for each pixel of a bilinear enlargement; attention in one kernel 4 for each
-    logit (scale and softmax), 5 with a mask; nothing for products (their biases included), copies and views.
-    """
-
-    def __init__(self, func: Any) -> None:
-        self.name = func._schema.name.removeprefix("aten::")
-        self.ignored = func.is_view or func.namespace in ("prim", "profiler") or self.name in VIEWS
-        self.formula = flop_registry.get(FORMULA_OF.get(func._overloadpacket, func._overloadpacket))
-        self.attention = self.name in ATTENTION
-        self.per_output = PER_OUTPUT.get(self.name, 1 if torch.Tag.pointwise in func.tags else 0)
-        self.per_input = PER_INPUT.get(self.name, 0)
-
-    def kind(self, args: Any) -> str:
-        """Which of KINDS its multiply-adds are of."""
-        if self.name in CONVOLUTIONS:
-            return "grouped" if args[-1 if self.name == "convolution" else -2] > 1 else "conv"
-        return "attention" if self.name.startswith("_scaled_dot_product") else "matmul"
-
-    def macs(self, args: Any, kwargs: Any, out: Any) -> int:
-        """Multiply-adds, by the formula that torch keeps for the operator."""
-        return self.formula(*args, **kwargs, out_val=out) // 2 if self.formula else 0
-
-    def other_flops(self, inputs: list[Tensor], outputs: list[Tensor]) -> int:
-        """What is no multiply-add."""
-        if self.formula:
-            return self._attention_flops(inputs) if self.attention else 0
-        flops = self.per_output * outputs[0].numel() if self.per_output else 0
-        return flops + (self.per_input * inputs[0].numel() if self.per_input else 0)
-
-    def _attention_flops(self, inputs: list[Tensor]) -> int:
-        query, key = inputs[0].shape, inputs[1].shape
-        return prod(query[:-1]) * key[-2] * (5 if len(inputs) > 3 else 4)
-
-
-def tensors_of(values: Any) -> Iterator[Tensor]:
-    """The tensors among the arguments or results of an operator, in order, out of lists too."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors_of(value)
-
-
-WORK: dict[Any, Work] = {}
-VIEWS = {"_unsafe_view", "detach", "lift_fresh", "_local_scalar_dense", "is_same_size"}
-ATTENTION = {f"_scaled_dot_product_{kind}_attention" for kind in ("efficient", "flash", "cudnn")}
-ATTENTION |= {"_scaled_dot_product_flash_attention_for_cpu"}
-CONVOLUTIONS = {"convolution", "convolution_backward"}
-FORMULA_OF = {
-    aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: aten._scaled_dot_product_flash_attention_backward,
-}
-PER_OUTPUT = {"upsample_bilinear2d": 4, "upsample_bicubic2d": 16, "fill": 0, "copy_": 0, "_to_copy": 0, "clone": 0}
-PER_INPUT = dict.fromkeys("sum mean amax amin max min var var_mean std prod logsumexp cumsum argmax norm".split(), 1)
-PER_INPUT |= dict.fromkeys("_adaptive_avg_pool2d avg_pool2d max_pool2d_with_indices linalg_vector_norm".split(), 1)
-PER_INPUT |= dict.fromkeys("_softmax _log_softmax _safe_softmax".split(), 3)
-PER_INPUT |= dict.fromkeys("native_layer_norm native_group_norm native_batch_norm _fused_rms_norm".split(), 5)
-PER_INPUT |= {"_native_batch_norm_legit_no_training": 5, "_native_batch_norm_legit": 5, "cudnn_batch_norm": 5}

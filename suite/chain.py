@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from suite.account import Work, tensors_of
+from suite.meta import OnMeta
 from suite.shapes import run_on_meta
-from suite.simulate import Attention
 from suite.step import random_inputs
+from suite.work import Work, tensors_of
 from variants.contract import Grid
 
 
 def sequential_steps(network: nn.Module, size: Grid) -> int:
     """The chain of a network, or of a mixer alone, whose parameters lie on the meta device, for one input."""
     x = random_inputs(network, size, 1, "float32", "meta")
-    with torch.no_grad(), Attention(plain=False), Depths(x) as depths:
+    with torch.no_grad(), OnMeta(plain=False), Depths(x) as depths:
         out = network.eval()(x)
     return depths.of(out)
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.profiler import profile
 
-from suite.account import ATTENTION, CATEGORIES, RESTING, Account, hold_resting, watch
+from suite.account import CATEGORIES, RESTING, Account, hold_resting, watch
 from suite.process import give_back, reset_peak, status_bytes
 from suite.step import finite, infer, optimiser_of, state_tensors, train
+from suite.work import ATTENTION
 
 LARGE = 100_000_000  # bytes: below, what the process holds besides hides the peak from the kernel's count
 

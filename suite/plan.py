@@ -5,6 +5,7 @@ Pure: it builds no weights and times nothing. A network is simulated once for ea
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import torch
 from suite.alone import Alone
 from suite.axes import OF_A_MIXER, Axes, Limits
 from suite.case import Case
+from suite.fold import Fold
 from suite.forms import tells_layers, with_decoders
 from suite.machine import Calibration
 from suite.predict import Prediction, case_seconds, predict
@@ -108,6 +110,7 @@ def _mapped(one: Callable[[Any], list[Planned]], shapes: list[Any], processes: i
 def _alone() -> None:
     """A forked process leaves Ctrl-C to its parent, and cannot use the threads that its parent started."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what is there stays, and need not be looked through again and again
     torch.set_num_threads(1)
 
 
@@ -160,6 +163,7 @@ class Planner:
         self.limits, self.simulate = limits, simulate
         self.decoders = with_decoders(design, axes.decoders)
         self.seen: dict[tuple[str, Workload], Simulated | Exception] = {}
+        self.folds: dict[tuple[Grid, str, str], Fold] = {}
 
     def cases(self) -> Iterator[Planned]:
         """All of them: resolution by resolution, task by task."""
@@ -236,7 +240,8 @@ class Planner:
         key = f"{case.scope} {case.decoder}", work
         if key not in self.seen:
             try:
-                self.seen[key] = self.simulate(form, **work._asdict())
+                fold = self.folds.setdefault((size, case.dtype, case.backend), Fold(case.backend))
+                self.seen[key] = self.simulate(form, **work._asdict(), fold=fold)
             except Exception as error:
                 self.seen[key] = error
         found = self.seen[key]

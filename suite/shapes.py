@@ -9,36 +9,56 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from suite.account import tensors_of
+from suite.alike import alike
+from suite.form import described, made, signature
+from suite.work import Cost, tensors_of
 
-KNOWN: dict[Any, Any] = {}  # (operator, arguments) -> outputs, each as (shape, strides, dtype)
+KNOWN: dict[Any, Known] = {}  # by operator and arguments
 FUNCTIONAL: dict[Any, bool] = {}
+
+
+class Known:
+    """What is known of calls with equal arguments."""
+
+    __slots__ = ("cost", "out")
+
+    def __init__(self) -> None:
+        self.out: tuple[Any] | None = None  # the forms of what it returns, if it does nothing but return
+        self.cost: Cost | None = None
 
 
 def run_on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     """What `func(*args, **kwargs)` returns for meta tensors."""
-    key = key_of(func, args, kwargs)
-    if key in KNOWN:
-        return made(KNOWN[key])
-    out = func(*args, **kwargs)
-    if key is not None and all(tensor.is_meta for tensor in tensors_of(out)):  # others hold numbers, not only shapes
-        KNOWN[key] = described(out)
-    return out
+    return called(func, args, kwargs)[0]
 
 
-def key_of(func: Any, args: Any, kwargs: Any) -> Any:
-    """What is equal for calls that return the same shapes. None for a call whose shapes are not to be remembered."""
-    if not functional(func):
-        return None
-    key = (func, signature(args), signature(tuple(kwargs.items())))
+def recalled(func: Any, args: Any, kwargs: Any) -> tuple[Any] | None:
+    """What such a call returns, if it is known already: nothing is worked out."""
     try:
-        hash(key)
-    except TypeError:
+        known = KNOWN.get((func, signature(args), signature(tuple(kwargs.items()))))
+    except TypeError:  # what cannot be hashed is not kept
         return None
-    return key
+    return None if known is None or known.out is None else (made(known.out[0]),)
+
+
+def called(func: Any, args: Any, kwargs: Any) -> tuple[Any, Known]:
+    """The same, and what is known of such a call, to be added to."""
+    call = (func, signature(args), signature(tuple(kwargs.items())))
+    try:
+        known = KNOWN.get(call)
+    except TypeError:  # what cannot be hashed is not kept
+        return func(*args, **kwargs), Known()
+    if known is not None and known.out is not None:
+        return made(known.out[0]), known
+    on_meta = all(tensor.is_meta for tensor in tensors_of([*args, *kwargs.values()]))
+    out = alike(func, args, kwargs) if on_meta and functional(func) else func(*args, **kwargs)
+    if known is None:
+        known = KNOWN[call] = Known()
+        if functional(func) and all(tensor.is_meta for tensor in tensors_of(out)):  # others hold numbers
+            known.out = (described(out),)
+    return out, known
 
 
 class Remembered(TorchDispatchMode):
@@ -55,37 +75,3 @@ def functional(func: Any) -> bool:
         shares = any(a.alias_info for a in (*arguments, *returns)) or func is torch.ops.aten._unsafe_view.default
         FUNCTIONAL[func] = bool(returns) and not shares
     return FUNCTIONAL[func]
-
-
-def signature(value: Any) -> Any:
-    """Something hashable that is equal for arguments which lead to the same shapes."""
-    if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype, value.device.type
-    if isinstance(value, list | tuple):
-        return tuple([signature(v) for v in value])
-    return type(value), value
-
-
-def described(out: Any) -> Any:
-    """Tensors as (shape, strides, dtype, device), lists and tuples of them as such, all else as it is."""
-    if isinstance(out, Tensor):
-        return Described(out)
-    return type(out)(described(o) for o in out) if isinstance(out, list | tuple) else out
-
-
-def made(description: Any) -> Any:
-    """New meta tensors from what `described` returned."""
-    if isinstance(description, Described):
-        return description.make()
-    return type(description)(made(d) for d in description) if isinstance(description, list | tuple) else description
-
-
-class Described:
-    """Shape, strides, dtype and device of a tensor."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.like = (tensor.shape, tensor.stride())
-        self.options: dict[str, Any] = {"dtype": tensor.dtype, "device": tensor.device}
-
-    def make(self) -> Tensor:
-        return torch.empty_strided(*self.like, **self.options)

@@ -11,22 +11,20 @@ activations and temporary tensors; the state counts although it outlives the ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import _disable_current_modes
 
 from suite.account import CATEGORIES, Account, watch
-from suite.shapes import run_on_meta
-from suite.step import DTYPES, attention_backend, forward_backward, infer, random_inputs, random_targets
-from variants.contract import Buildable, Grid
+from suite.block import Block
+from suite.fold import Fold
+from suite.meta import MetaAccount, on_meta
+from suite.step import DTYPES, forward_backward, infer, random_inputs, random_targets, state_bytes
+from variants.contract import Buildable, Folds, Grid
 
 
 @dataclass(frozen=True)
@@ -50,39 +48,76 @@ class Simulated:
 
 def simulate(
     design: Buildable, task: str, classes: int, size: Grid,
-    batch: int = 1, mode: str = "inference", dtype: str = "float32", backend: str = "sdpa",
+    batch: int = 1, mode: str = "inference", dtype: str = "float32", backend: str = "sdpa", fold: Fold | None = None,
 ) -> Simulated:  # fmt: skip
-    """Simulates inference or a training step (`mode`) of the design on images of this size in pixels."""
+    """Simulates inference or a training step (`mode`) of the design on images of this size in pixels.
+
+    `fold` keeps what was seen of equal blocks, for more simulations with the same design, size, dtype and backend.
+    """
     with torch.device("meta"):
-        network = design.build(task, classes, size).to(DTYPES[dtype])
+        network = built(design, task, classes, size, fold)
+        if DTYPES[dtype] != torch.get_default_dtype():
+            network.to(DTYPES[dtype])
+        if fold is not None:
+            fold.take()
         images = random_inputs(network, size, batch, dtype, "meta")
-        targets = random_targets(task, classes, size, batch, "meta")
-    with torch.device("meta"), attention_backend(backend), Attention(backend == "math"):
-        if mode == "inference":
-            return result(pass_over(network, images))
-        return result(training_step(network, images, targets))
+        targets = random_targets(task, classes, size, batch, "meta") if mode == "train" else None
+    with on_meta(backend):
+        account = pass_over(network, images, targets, fold)
+        if account.leaves:  # a mask perhaps, which is there before the second pass
+            account = pass_over(network, images, targets, fold)
+    return result(account)
 
 
-def pass_over(network: nn.Module, images: Tensor) -> Account:
-    """The account of one inference."""
-    return watch(MetaAccount(), network.eval(), [images], [], lambda: infer(network, images))
+def built(design: Buildable, task: str, classes: int, size: Grid, fold: Fold | None) -> nn.Module:
+    """The network; where the design can fold it and may, equal blocks are one."""
+    if fold is None or not isinstance(design, Folds):
+        return design.build(task, classes, size)
+    network: nn.Module = design.folded(task, classes, size, fold.made)
+    return network
 
 
-def training_step(network: nn.Module, images: Tensor, targets: Tensor) -> Account:
-    """The account of one training step, but for AdamW, whose state is there from a step before."""
-    network.train()
-    weights = [p for p in network.parameters() if p.requires_grad]
-    state = [t for p in weights for t in (torch.empty_like(p), torch.empty_like(p), torch.empty(()))]  # and step counts
-    account = MetaAccount()
-    run = partial(forward_backward, network, images, targets, account.enter_phase)
-    return watch(account, network, [images, targets], state, run)
+def pass_over(network: nn.Module, images: Tensor, targets: Tensor | None, fold: Fold | None) -> Account:
+    """The account of an inference; with targets, of a training step but for AdamW, whose state is there already."""
+    account, rest = MetaAccount(), Resting(network, fold)
+    if fold is not None:
+        fold.account = account
+    if targets is None:
+        watch(account, rest, [images], [], lambda: infer(network.eval(), images))
+    else:
+        network.train().zero_grad()
+        run = partial(forward_backward, network, images, targets, account.enter_phase)
+        state = torch.empty(rest.state_bytes, dtype=torch.uint8, device="meta")
+        watch(account, rest, [images, targets], [state], run)
+    account.resting_bytes += rest.folded_bytes
+    return account
 
 
-class MetaAccount(Account):
-    """The account of a pass over meta tensors."""
+class Resting:
+    """What a network holds before a pass: what is around the blocks that profiles stand in for, and these."""
 
-    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        return run_on_meta(func, args, kwargs)
+    def __init__(self, network: nn.Module, fold: Fold | None) -> None:
+        self.modules: list[nn.Module] = []
+        self.folded_bytes = self.state_bytes = 0  # in the blocks, as often as they are used; of AdamW, for all weights
+        self._add(network, {} if fold is None else fold.blocks)
+        self.state_bytes += sum(state_bytes(p) for p in self.parameters() if p.requires_grad)
+
+    def _add(self, module: nn.Module, blocks: Mapping[nn.Module, Block]) -> None:
+        self.modules.append(module)
+        for child in filter(None, module._modules.values()):  # `children` would leave out equal ones
+            if child in blocks:
+                self.folded_bytes += blocks[child].resting_bytes
+                self.state_bytes += blocks[child].state_bytes
+            else:
+                self._add(child, blocks)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Those around the blocks."""
+        yield from dict.fromkeys(chain.from_iterable(m.parameters(recurse=False) for m in self.modules))
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Those around the blocks."""
+        yield from chain.from_iterable(m.buffers(recurse=False) for m in self.modules)
 
 
 def result(account: Account) -> Simulated:
@@ -99,52 +134,3 @@ def result(account: Account) -> Simulated:
         moved_bytes=account.moved_bytes + 7 * state // 2,  # AdamW: reads weight, gradient, 2 moments, writes 3
         kernels=sum(operators.values()),
     )
-
-
-class Attention(TorchFunctionMode):
-    """Gives attention on the meta device the kernel that it takes on the CPU; torch gives it the plain form."""
-
-    def __init__(self, plain: bool) -> None:
-        super().__init__()
-        self.plain = plain
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention or self.plain or not fuses(*args, **kwargs):
-            return func(*args, **kwargs)
-        return fused_attention(*args, **kwargs)
-
-
-def fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-) -> Tensor:  # fmt: skip
-    """The signature of scaled_dot_product_attention, by the kernel of the CPU, which shares keys by itself."""
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.where(attn_mask, 0.0, torch.full((), -torch.inf, dtype=query.dtype))
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    return kernel(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)[0]
-
-
-def fuses(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *args: Any, **options: Any
-) -> bool:
-    """Whether torch takes the fused kernel on the CPU for arguments of these shapes."""
-    tensors = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
-    kinds = tuple((tuple(t.shape), t.stride(), t.dtype, t.requires_grad) for t in tensors)
-    return takes_fused_kernel(kinds, torch.is_grad_enabled(), args, tuple(sorted(options.items())))
-
-
-@cache
-def takes_fused_kernel(kinds: tuple[Any, ...], grad: bool, args: tuple[Any, ...], options: tuple[Any, ...]) -> bool:
-    """Asks torch, with fake CPU tensors of these (shape, strides, dtype, needs gradient)."""
-    account = Account()
-    with _disable_current_modes(), FakeTensorMode(), torch.set_grad_enabled(grad):
-        tensors: list[Any] = [
-            torch.empty_strided(shape, stride, dtype=dtype, device="cpu").requires_grad_(needs)
-            for shape, stride, dtype, needs in kinds
-        ]
-        mask = [None] if len(tensors) == 3 else []
-        with account:
-            F.scaled_dot_product_attention(*tensors, *mask, *args, **dict(options))
-    return "_scaled_dot_product_flash_attention_for_cpu" in account.operators

@@ -105,3 +105,8 @@ def train(
 def state_tensors(optimiser: Optimizer) -> list[Tensor]:
     """Moments and step counts of all parameters."""
     return [value for state in optimiser.state.values() for value in state.values() if isinstance(value, Tensor)]
+
+
+def state_bytes(weight: Tensor) -> int:
+    """What AdamW keeps of a weight: two moments and a count of steps."""
+    return 2 * weight.nbytes + 4

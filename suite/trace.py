@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from suite.shapes import KNOWN, key_of, made, run_on_meta
+from suite.shapes import recalled, run_on_meta
 from suite.step import random_inputs
 from variants.contract import Grid
 
@@ -73,8 +73,8 @@ class Aside(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         if func is torch.ops.aten._convolution.default:
             func, args = torch.ops.aten.convolution.default, args[:9]
-        if (key := key_of(func, args, kwargs or {})) in KNOWN:
-            return made(KNOWN[key])
+        if (known := recalled(func, args, kwargs or {})) is not None:
+            return known[0]
         return self.thread.submit(run_on_meta, func, args, kwargs or {}).result()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from suite.axes import Axes, Data, Learning
 from suite.case import Case
+from suite.fold import Fold
 from suite.machine import Calibration
 from suite.record import Metric, Record
 from suite.simulate import Simulated
@@ -23,7 +24,9 @@ def axes(*sides: int, tasks: tuple[str, ...] = ("classification",), metrics: str
     return Axes(resolutions=sizes, tasks=tasks, metrics=tuple(metrics.split(",")), learning=Learning((DATA,)))
 
 
-def pretend(design: Design, task: str, classes: int, size: Grid, mode: str, dtype: str, backend: str) -> Simulated:
+def pretend(
+    design: Design, task: str, classes: int, size: Grid, mode: str, dtype: str, backend: str, fold: Fold
+) -> Simulated:
     """100 MACs and 100 bytes a pixel; training is three times that."""
     work = 100 * size.n * (3 if mode == "train" else 1)
     return Simulated(work, 1000, {"activations": work}, {"mm": 10}, {"matmul": work}, 0, work, 10)

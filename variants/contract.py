@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -192,3 +192,19 @@ class Design(Buildable, Protocol):
 
     def alone(self, grid: Grid) -> tuple[Mixer, int]:
         """One layer of the design's mixer for a grid of tokens, and its channels. ValueError if it has none."""
+
+
+Made = dict[Any, nn.Module]
+"""Modules by all that they were made of: equal keys, equal modules."""
+
+
+@runtime_checkable
+class Folds(Protocol):
+    """A Design that can say which parts of its networks are equal."""
+
+    def folded(self, task: str, classes: int, size: Grid, made: Made) -> Any:
+        """`build`, but parts that are equal are one module: it costs the same, but cannot learn.
+
+        `made` holds these modules, each of which takes one tensor and returns one. Given to another call (for another
+        task, never for another dtype), it saves them from being built again.
+        """

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from variants.contract import Made
+from variants.layout import Layout
 from variants.parts.width import rounded, unit
-from variants.recipe import Layout, Recipe, body_params
+from variants.recipe import Recipe, body_params
 
 TOLERANCE = 0.01
+SCALES = 1 / 128, 64.0  # of the widths
+RATIOS = 0.25, 4.0  # of the inner widths
+STEP = 1.004  # factors that lie nearer are alike
 
 
 def fit(recipe: Recipe, params: int) -> Recipe:
@@ -17,15 +22,14 @@ def fit(recipe: Recipe, params: int) -> Recipe:
 
     ValueError if no network of this depth comes within 1 % of `params`.
     """
+    made: Made = {}
 
     @cache
     def weigh(layout: Layout) -> int:
-        return body_params(replace(recipe, layout=layout))
+        return body_params(replace(recipe, layout=layout), made=made)
 
-    base = replace(recipe.layout, extra=())
-    layout = largest(base.scaled, lambda layout: weigh(layout) <= params, 1 / 128, 64.0)
-    layout = largest(lambda t: with_ratio(layout, t), lambda layout: weigh(layout) <= params, 0.25, 4.0)
-    layout = fill(layout, params, weigh)
+    layout = widest(replace(recipe.layout, extra=()), params, weigh)
+    layout = fill(deepened(layout, params, weigh), params, weigh)
     residual = weigh(layout) / params - 1
     if abs(residual) > TOLERANCE:
         raise ValueError(
@@ -35,17 +39,24 @@ def fit(recipe: Recipe, params: int) -> Recipe:
     return replace(recipe, layout=layout)
 
 
-def largest(make: Callable[[float], Layout], fits: Callable[[Layout], bool], low: float, high: float) -> Layout:
-    """The layout of the largest factor from `low` to `high` that fits, by bisection of its logarithm; `low` if none."""
-    best = make(low)
-    while high / low > 1.004:
-        middle = (low * high) ** 0.5
-        layout = make(middle)
-        if fits(layout):
-            low, best = middle, layout
-        else:
-            high = middle
-    return best
+def widest(layout: Layout, params: int, weigh: Callable[[Layout], int]) -> Layout:
+    """The layout scaled by the largest factor that fits, or by the least there is.
+
+    Each step goes where weights that grow with the square of the factor would meet the budget.
+    """
+    (low, high), factor = SCALES, 1.0
+    while high / low > STEP:
+        weight = weigh(layout.scaled(factor))
+        low, high = (factor, high) if weight <= params else (low, factor)
+        factor = min(max(factor * (params / weight) ** 0.5, low * STEP), high / STEP)
+    return layout.scaled(low)
+
+
+def deepened(layout: Layout, params: int, weigh: Callable[[Layout], int]) -> Layout:
+    """The layout with the inner widths at which weights that grow linearly with them would meet the budget."""
+    once, twice = (weigh(with_ratio(layout, factor)) for factor in (1, 2))
+    low, high = RATIOS
+    return with_ratio(layout, min(max(1 + (params - once) / (twice - once), low), high))
 
 
 def with_ratio(layout: Layout, factor: float) -> Layout:

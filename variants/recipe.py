@@ -7,13 +7,15 @@ it but the images' size is data, so a published configuration, a budgeted one an
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
-from variants.contract import REFERENCE, Card, Grid, Mixer, Position
+from variants.contract import REFERENCE, Card, Grid, Made, Mixer, Position
 from variants.layout import BOTTLENECK, ISOTROPIC, LAYOUTS, PYRAMID, Layout, Part, part
 from variants.parts.backbone import Backbone, Classifier, Undrawn, initialise
 from variants.parts.decoder import Linear
@@ -173,13 +175,18 @@ class Recipe:
 
         `task` is "classification" (logits `b classes`) or "segmentation" (logits `b classes Y X`).
         """
-        head = {"classification": self.head, "segmentation": self.decoder}[task]
-        taps = self._taps(head)
-        with Undrawn():
-            network = Classifier(self._backbone(size, taps), head(self.widths * max(len(taps), 1), classes))
+        network = self.folded(task, classes, size, None)
         if not next(network.parameters()).is_meta:
             initialise(network)
         return network
+
+    def folded(self, task: str, classes: int, size: Grid, made: Made | None) -> Classifier:
+        """The network, its equal parts taken from `made`; see `variants.contract.Folds`. Without `made`, none are."""
+        head = {"classification": self.head, "segmentation": self.decoder}[task]
+        taps = self._taps(head)
+        with Undrawn():
+            backbone = self._backbone(size, made, taps)
+            return Classifier(backbone, head(self.widths * max(len(taps), 1), classes))
 
     def alone(self, grid: Grid) -> tuple[Mixer, int]:
         """The mixer that the card speaks of, built for a grid of tokens, and its channels.
@@ -190,7 +197,7 @@ class Recipe:
         titles = [self.mixers_of(i)[-1].make.card.title for i in range(len(self.widths))]  # type: ignore[attr-defined]
         stage = titles.index(self.card.title) if self.card.title in titles else 0
         with Undrawn():
-            mixer = self._mixer(self.mixers_of(stage)[-1], stage, self.dims[stage], grid)
+            mixer = self._mixer(None, self.mixers_of(stage)[-1], stage, 1, self.dims[stage], grid)
         if not any(p.is_meta for p in mixer.parameters()):
             initialise(mixer)
         return mixer, self.dims[stage]
@@ -200,38 +207,50 @@ class Recipe:
         shares = getattr(head.make, "taps", ()) if len(self.depths) == 1 else ()
         return tuple(max(1, round(share * self.depths[0])) for share in shares)
 
-    def _backbone(self, size: Grid, taps: tuple[int, ...] = ()) -> Backbone:
+    def _backbone(self, size: Grid, made: Made | None, taps: tuple[int, ...] = ()) -> Backbone:
         layout = self.layout
         dim = layout.widths[0] if layout.stem_ratio == 1 else rounded(layout.widths[0] * layout.stem_ratio)
-        stem = layout.stem(dim)
+        stem = once(made, (layout.stem, dim), partial(layout.stem, dim))
         grid = stem.grid(size)
         place = self.place(dim, grid)
         stages = []
         for i, width in enumerate(layout.widths):
-            stage, dim, grid = self._stage(i, dim, width, grid)
+            stage, dim, grid = self._stage(i, dim, width, grid, made)
             stages.append(stage)
         return Backbone(stem, place, nn.ModuleList(stages), taps)
 
-    def _stage(self, i: int, dim: int, width: int, grid: Grid) -> tuple[nn.Sequential, int, Grid]:
+    def _stage(self, i: int, dim: int, width: int, grid: Grid, made: Made | None) -> tuple[nn.Sequential, int, Grid]:
         layout, pieces = self.layout, []
         if i and layout.downsample:
-            pieces.append(layout.downsample(dim, width))
+            pieces.append(once(made, (layout.downsample, dim, width), partial(layout.downsample, dim, width)))
             dim, grid = width, pieces[-1].grid(grid)
             if layout.places:
                 pieces.append(self.place(dim, grid))
         mixers = self.mixers_of(i)
         for j, inner in enumerate(layout.inner(i)):
-            mixer = partial(self._mixer, mixers[j % len(mixers)], i)
-            stride = 1 if j or layout.downsample else layout.stride(i)
-            pieces.append(layout.block(dim, width, inner, stride, grid, mixer))
+            mixer, stride = mixers[j % len(mixers)], 1 if j or layout.downsample else layout.stride(i)
+            sizes = (dim, width, inner, stride, grid)
+            make = partial(layout.block, *sizes, partial(self._mixer, made, mixer, i, stride))
+            pieces.append(once(made, (layout.block, mixer, i, *sizes), make))
             dim, grid = width, pieces[-1].grid(grid)
         return nn.Sequential(*pieces), dim, grid
 
-    def _mixer(self, mixer: Part, stage: int, dim: int, grid: Grid) -> Mixer:
+    def _mixer(self, made: Made | None, mixer: Part, stage: int, stride: int, dim: int, grid: Grid) -> Mixer:
+        """`stride` is the block's, which may hand it on to its mixer."""
         takes = self.position.make.name in mixer.make.takes  # type: ignore[attr-defined]  # classes, see contract
         position = self.position if takes else part(Position)
-        built: Mixer = mixer(dim, self.layout.heads_of(stage, dim), grid, position)
+        make = partial(mixer, dim, self.layout.heads_of(stage, dim), grid, position)
+        built: Mixer = once(made, (mixer, stage, stride, dim, grid), make)
         return built
+
+
+def once(made: Made | None, key: Any, make: Callable[[], Any]) -> Any:
+    """What was made for this key before, if it is kept in `made`; else something new."""
+    if made is None:
+        return make()
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 def step(stem: Part) -> int:
@@ -240,7 +259,11 @@ def step(stem: Part) -> int:
         return REFERENCE.y // int(stem(64).grid(REFERENCE).y)
 
 
-def body_params(recipe: Recipe) -> int:
-    """Parameters of everything but the task head at the recipe's reference, counted on the meta device."""
+def body_params(recipe: Recipe, made: Made | None = None) -> int:
+    """Parameters of everything but the task head at the recipe's reference, on the meta device.
+
+    `made` keeps parts between calls.
+    """
     with torch.device("meta"), Undrawn():
-        return sum(p.numel() for p in recipe._backbone(recipe.reference).parameters())
+        backbone = recipe._backbone(recipe.reference, {} if made is None else made)
+    return sum(p.numel() for _, p in backbone.named_parameters(remove_duplicate=False))
