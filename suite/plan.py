@@ -5,23 +5,17 @@ Pure: it builds no weights and times nothing. A network is simulated once for ea
 
 from __future__ import annotations
 
-import gc
-import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, product
-from multiprocessing import get_context
-from typing import Any, NamedTuple
-
-import torch
+from typing import NamedTuple
 
 from suite.alone import Alone
 from suite.axes import OF_A_MIXER, Axes, Limits
 from suite.case import Case
 from suite.fold import Fold
+from suite.forked import mapped
 from suite.forms import tells_layers, with_decoders
 from suite.machine import Calibration
 from suite.predict import Prediction, case_seconds, predict
@@ -82,7 +76,7 @@ def plan(
     """
     one = partial(plan_one, axes=axes, calibrations=calibrations, limits=limits, simulate=simulate)
     shapes = list(product(designs, axes.layouts, axes.positions))
-    planned = list(chain.from_iterable(_mapped(one, shapes, min(processes, len(shapes)))))
+    planned = list(chain.from_iterable(mapped(one, shapes, min(processes, len(shapes)))))
     if planned and all(p.status == "not_applicable" for p in planned):
         raise ValueError(planned[0].reason)
     return Plan(tuple({p.case.id: p for p in planned}.values()))
@@ -98,20 +92,6 @@ def plan_one(
     except ValueError as error:
         return list(_refused(design, layout, position, axes, str(error)))
     return list(Planner(fitted, axes, calibrations, limits, simulate).cases())
-
-
-def _mapped(one: Callable[[Any], list[Planned]], shapes: list[Any], processes: int) -> list[list[Planned]]:
-    if processes < 2 or sys.platform != "linux":
-        return [one(shape) for shape in shapes]
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_alone) as pool:
-        return list(pool.map(one, shapes))
-
-
-def _alone() -> None:
-    """A forked process leaves Ctrl-C to its parent, and cannot use the threads that its parent started."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()  # what is there stays, and need not be looked through again and again
-    torch.set_num_threads(1)
 
 
 def _shaped(design: Design, layout: str, position: str, patch: int) -> Design:

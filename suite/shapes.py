@@ -52,8 +52,10 @@ def called(func: Any, args: Any, kwargs: Any) -> tuple[Any, Known]:
         return func(*args, **kwargs), Known()
     if known is not None and known.out is not None:
         return made(known.out[0]), known
-    on_meta = all(tensor.is_meta for tensor in tensors_of([*args, *kwargs.values()]))
-    out = alike(func, args, kwargs) if on_meta and functional(func) else func(*args, **kwargs)
+    if functional(func) and all(tensor.is_meta for tensor in tensors_of([*args, *kwargs.values()])):
+        out = alike(func, args, kwargs)
+    else:
+        out = func(*args, **kwargs)
     if known is None:
         known = KNOWN[call] = Known()
         if functional(func) and all(tensor.is_meta for tensor in tensors_of(out)):  # others hold numbers
