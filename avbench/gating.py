@@ -18,7 +18,7 @@ from avbench.gate_init import init
 from suite.gate import exact, written
 from suite.gate.expected import Expected
 from suite.gate.latency import compare
-from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency
+from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency, worst
 from suite.gate.target import Table, Target, chosen, parsed, table_of
 from suite.gate.trees import Tree, git, require_clean, root_of, worktree
 
@@ -54,12 +54,12 @@ def run(gate: Gate) -> int:
     codes = [exact_tier(gate)] if gate.exact else []
     if gate.base:
         codes.append(latency_tier(gate))
-    return next((code for code in (1, NOTHING, INCONCLUSIVE) if code in codes), PASS)
+    return worst(codes)
 
 
-def exact_tier(gate: Gate, root: Path | None = None) -> int:
+def exact_tier(gate: Gate) -> int:
     """Compares with the expected file, or accepts what is found as expected."""
-    root = root or Path.cwd()
+    root = Path.cwd()
     table = table_of(root, names)
     path = root / table.expected
     targets = chosen(table, gate.names, root, shape_of(gate.input))

@@ -21,7 +21,7 @@ from typing import Any
 from suite.gate import verdict
 from suite.gate.target import Target
 from suite.gate.trees import Tree
-from suite.gate.verdict import BROKEN, FASTER, SLOWER, Key, Triple, Verdict
+from suite.gate.verdict import FASTER, SLOWER, Key, Triple, Verdict
 from suite.worker import environment
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -103,7 +103,6 @@ def asked(tree: Tree, targets: Sequence[Target], blocks: int, seed: int, threads
         request, reply = Path(folder) / "request.json", Path(folder) / "answer.json"
         cases = [target.as_dict() for target in targets]
         request.write_text(json.dumps({"cases": cases, "blocks": blocks, "seed": seed, "threads": threads}))
-        why = ""
         try:
             done = subprocess.run(
                 [sys.executable, "-P", str(PROBE), str(request), str(reply)],
@@ -152,6 +151,3 @@ def _keep(raw: dict[str, dict[str, dict[str, list[list[float]]]]], answers: dict
         for case, quantities in answer["samples"].items():
             for quantity, values in quantities.items():
                 raw.setdefault(case, {}).setdefault(quantity, {}).setdefault(side, []).append(values)
-
-
-__all__ = ["BROKEN", "Compared", "Samples", "asked", "compare", "measured"]

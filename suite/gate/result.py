@@ -43,12 +43,17 @@ class Result:
     @property
     def code(self) -> int:
         """A regression outweighs a broken measurement, that an unclear one; nothing at all is never a pass."""
-        codes = {row.code for row in self.rows}
-        return next((code for code in (REGRESSION, NOTHING, INCONCLUSIVE) if code in codes), PASS if codes else NOTHING)
+        return worst(row.code for row in self.rows)
 
     @property
     def word(self) -> str:
         return WORDS[self.code]
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code that outweighs the others; NOTHING of no codes."""
+    found = set(codes)
+    return next((code for code in (REGRESSION, NOTHING, INCONCLUSIVE, PASS) if code in found), NOTHING)
 
 
 def of_exact(found: dict[str, Figures], failed: dict[str, str], differences: Iterable[Difference]) -> tuple[Row, ...]:
