@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, View, joined, power
+from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, View, graded, joined, power
 from reports.units import number
 
 NEAR = 0.15  # how far an exponent may be from the stated one to be called equal to it
@@ -14,11 +14,11 @@ LOST = frozenset({"too_large", "too_slow", "oom", "timeout"})
 
 def quadratic(view: View) -> Finding | None:
     """C1: O(length² x dim), from the mixer of `vit` alone."""
-    fits = {m: _fit(view, "vit", m) for m in ("macs", "latency_ms", "peak_bytes")}
+    fits = {m: fitted(view, "vit", m) for m in ("macs", "latency_ms", "peak_bytes")}
     work, time, memory = (fits[m] for m in ("macs", "latency_ms", "peak_bytes"))
     if work is None or time is None:
         return None
-    plain = _fit(view, "vit", "peak_bytes", "math")
+    plain = fitted(view, "vit", "peak_bytes", "math")
     said = f"from {work[3]} tokens multiply-adds grow as {power(work)}, latency as {power(time)}"
     said += f", peak memory as {power(memory)} with the fused kernel" if memory else ""
     said += f" and {power(plain)} in the plain form" if plain else ""
@@ -29,7 +29,7 @@ def quadratic(view: View) -> Finding | None:
     return view.finding(HOLDS if whole else LIMITS, said + limit)
 
 
-def _fit(view: View, design: str, metric: str, backend: str = "sdpa") -> tuple[float, float, float, str] | None:
+def fitted(view: View, design: str, metric: str, backend: str = "sdpa") -> tuple[float, float, float, str] | None:
     """The exponent of a metric of a design's mixer alone, at inference and batch 1."""
     rows = view.rows(design, metric=metric, scope="mixer", mode="inference", batch=1, backend=backend)
     return view.exponent(_one_task(rows))
@@ -61,12 +61,12 @@ def pixels_too_many(view: View) -> Finding | None:
 
 def local_is_linear(view: View) -> Finding | None:
     """C10: local attention grows linearly with the number of pixels."""
-    fits = {m: _fit(view, "local", m) for m in ("macs", "latency_ms")}
+    fits = {m: fitted(view, "local", m) for m in ("macs", "latency_ms")}
     if fits["macs"] is None or fits["latency_ms"] is None:
         return None
     said = f"multiply-adds grow as {power(fits['macs'])}, latency as {power(fits['latency_ms'])}"
     near = [abs(fit[0] - 1) <= NEAR for fit in fits.values() if fit]
-    return view.finding(HOLDS if all(near) else LIMITS if any(near) else FAILS, said)
+    return view.finding(graded(near), said)
 
 
 def blocked_is_leaner(view: View) -> Finding | None:
@@ -86,21 +86,15 @@ def blocked_is_leaner(view: View) -> Finding | None:
     scores = view.pair(*(view.rows(d, metric="top1") for d in ("halo", "local")))
     said = f"halo takes {parts[0]} of peak memory and {parts[1]} of time"
     if scores is None:
-        verdict = LIMITS if all(verdicts) else FAILS if not any(verdicts) else LIMITS
-        return view.finding(verdict, f"{said}; accuracy was not compared")
+        return view.finding(LIMITS if any(verdicts) else FAILS, f"{said}; accuracy was not compared")
     verdicts.append(scores[1].below(scores[0]))
     said += f"; it answers {100 * scores[0].value:.1f} % right against {100 * scores[1].value:.1f} %"
-    return view.finding(HOLDS if all(verdicts) else LIMITS if any(verdicts) else FAILS, said)
-
-
-def axial_exponent(view: View) -> tuple[float, float, float, str] | None:
-    """The growth of axial attention's multiply-adds with its tokens."""
-    return _fit(view, "axial", "macs")
+    return view.finding(graded(verdicts), said)
 
 
 def approximations_are_linear(view: View) -> Finding | None:
     """C14: the exponent of each approximation, and where measured its distance to softmax attention."""
-    fits = {d: _fit(view, d, "latency_ms") for d in LINEAR_DESIGNS}
+    fits = {d: fitted(view, d, "latency_ms") for d in LINEAR_DESIGNS}
     known = {d: fit for d, fit in fits.items() if fit}
     if not known:
         return None
@@ -111,5 +105,4 @@ def approximations_are_linear(view: View) -> Finding | None:
     if measured := {d: n for d, n in distances.items() if n}:
         said += "; the relative distance to softmax attention on the same q, k and v is "
         said += joined(f"{number_.value:.2f} for {d}" for d, number_ in measured.items())
-    verdict = FAILS if not near else LIMITS
-    return view.finding(verdict, said)
+    return view.finding(LIMITS if near else FAILS, said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, Number, View, joined, spanned
+from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, Number, View, above, joined, spanned
 
 SCORE = {"classification": "top1", "segmentation": "miou"}
 
@@ -14,11 +14,7 @@ def stem_keeps_detail(view: View) -> Finding | None:
 
 def patches_suffice(view: View) -> Finding | None:
     """C8: `vit` against `conv_stem`: patches suffice if they are not worse."""
-    found = _pair(view, "vit", "conv_stem", "scenes:grating", "classification")
-    if found is None:
-        return None
-    patches, stem, said = found
-    return view.finding(FAILS if patches.below(stem) else HOLDS if stem.below(patches) else LIMITS, said)
+    return _ordered(view, "vit", "conv_stem", "scenes:grating", "classification")
 
 
 def levels(view: View) -> Finding | None:
@@ -44,7 +40,7 @@ def one_head(view: View) -> Finding | None:
     several, one, said = found
     apart = view.number(view.rows("vit", metric="head_divergence"))
     said += f"; the heads' maps diverge by {apart.value:.2g}" if apart else ""
-    return view.finding(HOLDS if one.below(several) else FAILS if several.below(one) else LIMITS, said)
+    return view.finding(above(several, one), said)
 
 
 def segmentation(view: View) -> Finding | None:
@@ -67,7 +63,7 @@ def _ordered(view: View, better: str, worse: str, data: str, task: str) -> Findi
     if found is None:
         return None
     one, other, said = found
-    return view.finding(HOLDS if other.below(one) else FAILS if one.below(other) else LIMITS, said)
+    return view.finding(above(one, other), said)
 
 
 def _pair(view: View, one: str, other: str, data: str, task: str) -> tuple[Number, Number, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.claims.cost import axial_exponent
+from reports.claims.cost import fitted
 from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, View, percent, power, spanned
 
 EXACT = 1e-5  # an error below this is rounding
@@ -60,7 +60,7 @@ def shifted_windows_reach(view: View) -> Finding | None:
 def axial_order(view: View) -> Finding | None:
     """C13: the field of `axial` after one and two layers, and its exponent."""
     one, two = (view.number(view.rows("axial", metric=f"field_tokens_{layer}")) for layer in (1, 2))
-    fit = axial_exponent(view)
+    fit = fitted(view, "axial", "macs")
     if one is None:
         return None
     last = f", two {percent(two.value)}" if two else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -28,7 +28,6 @@ class Number:
     value: float
     low: float
     high: float
-    repeated: bool  # whether the interval is over processes, seeds or images; False: exact, or of a single one
     id: str
 
     def below(self, other: Number) -> bool:
@@ -60,7 +59,7 @@ class View:
         row = rows.sort_values(["pixels", "value"]).iloc[-1]
         self.used.append(str(row["id"]))
         low, high = (row[end] if pd.notna(row[end]) else row["value"] for end in ("low", "high"))
-        return Number(float(row["value"]), float(low), float(high), pd.notna(row["low"]), str(row["id"]))
+        return Number(float(row["value"]), float(low), float(high), str(row["id"]))
 
     def pair(self, one: pd.DataFrame, other: pd.DataFrame) -> tuple[Number, Number, str] | None:
         """Two sets of rows at the largest resolution that both hold, with that resolution's name."""
@@ -91,10 +90,20 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def spanned(number: Number, write: object = percent) -> str:
+def spanned(number: Number) -> str:
     """`87.4 % (85.0 % to 89.6 %)`; without an interval just the value."""
-    said = write(number.value)  # type: ignore[operator]  # a function that writes a number
-    return f"{said} ({write(number.low)} to {write(number.high)})" if number.repeated else str(said)  # type: ignore[operator]
+    said = percent(number.value)
+    return f"{said} ({percent(number.low)} to {percent(number.high)})" if number.low < number.high else said
+
+
+def graded(held: Sequence[bool]) -> str:
+    """The verdict on a claim of several parts, each of which held or not."""
+    return HOLDS if all(held) else LIMITS if any(held) else FAILS
+
+
+def above(one: Number, other: Number) -> str:
+    """The verdict on the claim that one number lies above another."""
+    return HOLDS if other.below(one) else FAILS if one.below(other) else LIMITS
 
 
 def power(fit: tuple[float, float, float, str]) -> str:
