@@ -126,6 +126,13 @@ def test_every_claim_says_how_it_is_judged() -> None:
     assert len(CLAIMS) == 21 and all(c.says.endswith(".") and c.judged_by for c in CLAIMS)
 
 
+def test_a_single_seed_decides_nothing() -> None:
+    """Its interval is over test images, and says nothing of another seed."""
+    better, worse = score("conv_stem", 0.9, 0.02, GRATING)[:1], score("downsample", 0.4, 0.02, GRATING)[:1]
+    found = verdict(7, better + worse)
+    assert found.verdict == LIMITS and "not told apart" in found.said
+
+
 def test_c11_compares_memory_time_and_accuracy() -> None:
     def networks(halo: float) -> list[Record]:
         sides = {"halo": halo, "local": 10.0}

@@ -74,5 +74,5 @@ def _pair(view: View, one: str, other: str, data: str, task: str) -> tuple[Numbe
     if found is None:
         return None
     a, b, at = found
-    overlap = "" if a.below(b) or b.below(a) else "; the intervals overlap, so they are not told apart"
+    overlap = "" if a.below(b) or b.below(a) else "; they are not told apart"
     return a, b, f"{one} {spanned(a)}, {other} {spanned(b)} on {data} at {at} pixels{overlap}"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from reports.frame import rows_of
 from reports.growth import exponents
+from reports.standing import ranks
 
 HOLDS, LIMITS, FAILS, UNMEASURED = "holds", "holds within limits", "does not hold", "not measured yet"
 
@@ -28,11 +30,12 @@ class Number:
     value: float
     low: float
     high: float
+    ranks: bool  # whether it is exact, or its interval is over processes or seeds; see reports/standing.py
     id: str
 
     def below(self, other: Number) -> bool:
-        """Whether it lies below, whatever the truth within the intervals."""
-        return self.high < other.low
+        """Whether it lies below, whatever the truth within the intervals; never by an interval that ranks nothing."""
+        return self.ranks and other.ranks and self.high < other.low
 
 
 @dataclass
@@ -56,10 +59,10 @@ class View:
         """The row of the largest size among some, as a number; None without any."""
         if rows.empty:
             return None
-        row = rows.sort_values(["pixels", "value"]).iloc[-1]
+        row = rows_of(rows.sort_values(["pixels", "value"]).tail(1))[0]
         self.used.append(str(row["id"]))
-        low, high = (row[end] if pd.notna(row[end]) else row["value"] for end in ("low", "high"))
-        return Number(float(row["value"]), float(low), float(high), str(row["id"]))
+        low, high = (float(row[end] if pd.notna(row[end]) else row["value"]) for end in ("low", "high"))
+        return Number(float(row["value"]), low, high, ranks(row), str(row["id"]))
 
     def pair(self, one: pd.DataFrame, other: pd.DataFrame) -> tuple[Number, Number, str] | None:
         """Two sets of rows at the largest resolution that both hold, with that resolution's name."""
