@@ -56,6 +56,8 @@ class Request:
     data: str = option(
         "scenes", "scenes:FAMILY, digits, hf:NAME, {folder,pets,voc,ade20k,cityscapes,imagenet}:PATH.", LEARNING
     )
+    train_res: str = option("", "The one size at which all learn; by default each network at its own.", LEARNING)
+    test_res: str = option("", "Further sizes at which each trained network is tested.", LEARNING)
     train_images: int = option(2000, "Images that a network learns from.", LEARNING)
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
     train_batch: int = option(16, "Images of a step.", LEARNING)
@@ -116,6 +118,7 @@ class Request:
         """How networks learn. ValueError says which option cannot be."""
         from suite.axes import Learning
         from suite.training.cases import LRS
+        from suite.units import parse_size
 
         if self.lr_search and self.lr is not None:
             raise ValueError(f"--lr {self.lr:g} leaves nothing to search: leave out --lr or --lr-search")
@@ -127,6 +130,8 @@ class Request:
             lr=Learning.lr if self.lr is None else self.lr,
             lrs=LRS if self.lr_search else (),
             seeds=self.seeds,
+            size=parse_size(self.train_res) if self.train_res else None,
+            tests=tuple(map(parse_size, _listed(self.test_res))),
         )
 
     def limits(self) -> Limits:

@@ -44,6 +44,8 @@ class Learning:
     lr: float = 2e-3
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
     seeds: int = 1
+    size: Grid | None = None  # None: every resolution of the run, each with a network of its own
+    tests: tuple[Grid, ...] = ()  # further sizes at which each trained network is tested
 
     def __post_init__(self) -> None:
         _at_least_one({"seeds": self.seeds, "train-batch": self.batch})
@@ -134,6 +136,10 @@ class Axes:
     def caches_of(self, device: str) -> tuple[str, ...]:
         """The states of the cache that make rows of their own."""
         return ("warm",) if device == "cpu" else self.caches
+
+    def size_of(self, quantity: str, resolution: Grid) -> Grid:
+        """The size of the networks of a quantity at a resolution of the run: one for all where they learn at one."""
+        return self.learning.size if quantity == "accuracy" and self.learning.size else resolution
 
     def classes_of(self, task: str) -> int:
         """The classes of the networks that are counted and timed for a task."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from suite.units import size_text
+
 QUANTITIES = ("static", "memory", "latency", "accuracy", "field", "probe")
 TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
@@ -56,7 +58,7 @@ class Case:
     @property
     def resolution(self) -> str:
         """`224` for a square image, `224x320` (rows x columns) otherwise."""
-        return str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
+        return size_text(self.height, self.width)
 
     @cached_property
     def id(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -24,19 +23,18 @@ from suite.alone import Alone
 from suite.case import Case
 from suite.count import count, parameters
 from suite.disturbance import Frequencies
+from suite.failure import told
 from suite.field import fields
 from suite.latency import inputs_of, labels, latency, timed_pass
 from suite.probe import probe
 from suite.record import Metric, Record
 from suite.simulate import simulate
-from suite.step import DTYPES, NotFiniteError, attention_backend
+from suite.step import DTYPES, attention_backend
 from suite.training.keep import NOTHING, Keep
 from variants.contract import Buildable, Design, Grid
 
 if TYPE_CHECKING:
     from suite.compiled import Compilation
-
-REASON = 500  # letters of an exception's message
 
 Find = Callable[[str], Design]
 Progress = Callable[[float], None]
@@ -68,7 +66,7 @@ class Bench:
                 record = self._measured(case, limit_s, keep)
         except Exception as error:
             self.key = self.built = None
-            record = failed(case, error)
+            record = Record(case, *told(error))
         return replace(record, started=started, seconds=time.perf_counter() - start)
 
     def _measured(self, case: Case, limit_s: float, keep: Keep) -> Record:
@@ -105,8 +103,7 @@ class Bench:
         from suite.training.cell import Cell  # here because Fabric takes a second to import
 
         self.key = self.built = None  # frees the last network
-        new = partial(design.build, case.task, case.classes, Grid(case.height, case.width))
-        return Cell(case, new, self.progress, keep).record()
+        return Cell(case, partial(design.build, case.task, case.classes), self.progress, keep).record()
 
     def _build(self, case: Case, design: Buildable) -> Built:
         mode = case.mode if case.compiled else "inference"  # a network is compiled for one of them
@@ -199,14 +196,3 @@ def reach(case: Case, network: nn.Module) -> Record:
     """What the output at the centre depends on, layer by layer, before any training."""
     found = fields(network, inputs_of(case, network)())
     return Record(case, "ok", metrics=found.metrics(), samples=found.shares, notes={"tokens": str(found.tokens)})
-
-
-def failed(case: Case, error: Exception) -> Record:
-    """The record of an exception; its traceback goes to standard error, which is the worker's log."""
-    traceback.print_exception(error)
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:REASON]
-    if isinstance(error, NotFiniteError):
-        return Record(case, "nan", str(error))
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        return Record(case, "oom", f"the memory ran out ({reason})")
-    return Record(case, "error", reason)

@@ -102,7 +102,8 @@ def _shaped(design: Design, layout: str, position: str, patch: int) -> Design:
 
 def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str) -> Iterator[Planned]:
     """One row for each quantity of a design that does not take the layout, the position or the budget."""
-    for size, task, quantity in product(axes.resolutions, axes.tasks, axes.quantities):
+    for resolution, task, quantity in product(axes.resolutions, axes.tasks, axes.quantities):
+        size = axes.size_of(quantity, resolution)
         yield Planned(
             Case(
                 quantity=quantity,
@@ -263,7 +264,7 @@ class Planner:
             yield replace(self._case("probe", size, task), device=device, dtype=dtype)
 
     def _accuracy(self, size: Grid, task: str) -> Iterator[Case]:
-        return trainings(self._case("accuracy", size, task), self.axes)
+        return trainings(self._case("accuracy", self.axes.size_of("accuracy", size), task), self.axes)
 
     def _case(self, quantity: str, size: Grid, task: str) -> Case:
         design, axes = self.design, self.axes

@@ -9,7 +9,7 @@ its backward pass needs no factor of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -17,6 +17,7 @@ from suite.case import Case
 from suite.machine import Calibration
 from suite.simulate import Simulated
 from suite.training.recipe import Schedule
+from suite.units import parse_size
 
 IN_A_NETWORK = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
@@ -41,6 +42,7 @@ class Prediction:
     needed_bytes: int  # all that the process holds at that moment
     pass_seconds: float  # of the batch: forward, or one training step
     forward_seconds: float  # of one image
+    tests_seconds: float = 0.0  # of the tests at further sizes
 
 
 def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
@@ -57,7 +59,18 @@ def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Cal
         needed_bytes=most.peak_bytes + most.resting_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
+        tests_seconds=sum(tests_seconds(case, simulated, calibration)),
     )
+
+
+def tests_seconds(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Iterator[float]:
+    """Of the test at each further size, with its images; a size that does not apply takes no time."""
+    for size in map(parse_size, case.tests):
+        try:
+            work = simulated(replace(case, mode="inference", batch=1, height=size.y, width=size.x))
+        except ValueError:
+            continue
+        yield Schedule.test_images * (pass_seconds(work, calibration) + RENDER_SECONDS * size.n)
 
 
 def batched(work: Simulated, batch: int) -> Simulated:
@@ -92,7 +105,7 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
     if case.quantity == "probe":
         return BUILD_SECONDS + PROBE_PASSES * cost.forward_seconds
     trainings = 1 if case.seed else 1 + len(case.lrs)  # the first seed searches for all
-    return BUILD_SECONDS + trainings * training_seconds(case, cost)
+    return BUILD_SECONDS + trainings * training_seconds(case, cost) + cost.tests_seconds
 
 
 def training_seconds(case: Case, cost: Prediction) -> float:

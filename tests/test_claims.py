@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,3 +162,9 @@ def test_every_command_of_a_claim_can_be_planned() -> None:
     assert len(asked) >= 16 and all(one.rounds == 2 and one.params == "1M" for one in asked)
     for one in asked:
         one.axes()
+
+
+def test_what_was_tested_at_another_size_decides_no_claim() -> None:
+    records = [*score("conv_stem", 0.9, 0.01, GRATING), *score("downsample", 0.5, 0.01, GRATING)]
+    elsewhere = [replace(r, metrics=r.metrics | {"top1@128": Metric(0.1, "")}) for r in records]
+    assert verdict(7, elsewhere).finding == verdict(7, records).finding

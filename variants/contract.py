@@ -81,6 +81,10 @@ class Position(nn.Module):
         """Multiply-adds of `logits` for one block of one image, all heads."""
         return 0
 
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A parameter that was learnt on another block, as one of `shape`. Every module that `grows` has this."""
+        raise NotImplementedError
+
 
 class Mixer(nn.Module):
     """The part of a design that moves information between positions.

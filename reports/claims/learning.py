@@ -69,7 +69,7 @@ def _ordered(view: View, better: str, worse: str, data: str, task: str) -> Findi
 def _pair(view: View, one: str, other: str, data: str, task: str) -> tuple[Number, Number, str] | None:
     """The scores of two designs on the same data at the largest common resolution, and a sentence with both."""
     metric = SCORE[task]
-    rows = (view.rows(d, metric=metric, task=task, data=data, tested_at="") for d in (one, other))
+    rows = (view.rows(d, metric=metric, task=task, data=data) for d in (one, other))
     found = view.pair(*rows)
     if found is None:
         return None

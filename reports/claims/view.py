@@ -46,11 +46,14 @@ class View:
     used: list[str] = field(default_factory=list)
 
     def rows(self, *designs: str, **fixed: object) -> pd.DataFrame:
-        """What was measured of these designs (of all, without any) where every named column has the value named."""
+        """What was measured of these designs (of all, without any) where every named column has the value named.
+
+        Unless `tested_at` is named, networks are tested at the size at which they learnt.
+        """
         found = self.frame[self.frame["status"] == "ok"]
         if designs:
             found = found[found["design"].isin(designs)]
-        for column, value in fixed.items():
+        for column, value in ({"tested_at": ""} | fixed).items():
             if column in found:  # a frame without rows lacks the columns of a case
                 found = found[found[column] == value]
         return found

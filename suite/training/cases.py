@@ -8,13 +8,15 @@ from itertools import product
 
 from suite.axes import Axes
 from suite.case import Case
+from suite.units import size_text
 
 LRS = (5e-4, 1e-3, 2e-3, 4e-3)  # what a search chooses from
 
 
 def trainings(network: Case, axes: Axes) -> Iterator[Case]:
-    """The trainings of the network that `network` names, at its size and for its task."""
+    """The trainings of the network that `network` names, at its size and for its task; tested at further sizes too."""
     learning = axes.learning
+    tests = dict.fromkeys(size_text(size.y, size.x) for size in learning.tests)
     for data, device, dtype, seed in product(
         learning.of(network.task), axes.devices, axes.dtypes, range(learning.seeds)
     ):
@@ -31,5 +33,6 @@ def trainings(network: Case, axes: Axes) -> Iterator[Case]:
             train_minutes=learning.minutes,
             lr=0.0 if learning.lrs else learning.lr,
             lrs=learning.lrs,
+            tests=tuple(text for text in tests if text != network.resolution),
             seed=seed,
         )

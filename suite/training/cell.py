@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from torch import nn
 
+from suite import failure
 from suite.case import Case
 from suite.data.source import Source, held
 from suite.record import Metric, Record
 from suite.training import search
 from suite.training.checkpoint import Checkpoint, write
-from suite.training.exam import Exam, examine, metric_of, scores, speed
+from suite.training.elsewhere import examine_in_parts, take_over
+from suite.training.exam import Exam, metric_of, scores, speed
 from suite.training.feed import Images
 from suite.training.keep import Keep
 from suite.training.loop import Progress, Training, prepared, seeded, thinned, train
 from suite.training.recipe import Schedule
 from suite.training.search import SEED, VALIDATION, Searching, Tried
+from suite.units import parse_size
 from variants.contract import Grid
 
 Metrics = dict[str, Metric]
@@ -30,9 +34,9 @@ WHY = {
 
 
 class Cell:
-    """One accuracy case. `build` makes its network with weights drawn from torch's current seed."""
+    """One accuracy case. `build` makes its network for a size, with weights drawn from torch's current seed."""
 
-    def __init__(self, case: Case, build: Callable[[], nn.Module], progress: Progress, keep: Keep) -> None:
+    def __init__(self, case: Case, build: Callable[[Grid], nn.Module], progress: Progress, keep: Keep) -> None:
         """ValueError for a device or a dtype that training cannot have."""
         self.case, self.build, self.progress, self.keep = case, build, progress, keep
         self.fabric, self.size = prepared(case.device, case.dtype), Grid(case.height, case.width)
@@ -52,11 +56,13 @@ class Cell:
         self.trainings_over = len(case.lrs)
         network, training = self.train(source, case.seed, lr, case.id)
         notes |= told(training) | {"resizing": source.resizing}
-        exam = self.exam(network, source, "test") if training.status == "ok" else None
-        status = training.status if exam or training.status != "ok" else "nan"
-        if exam is None:
+        scored = self.scored(source, network, self.size) if training.status == "ok" else {}
+        status = training.status if scored or training.status != "ok" else "nan"
+        if not scored:
             return Record(case, status, WHY[status], notes=notes)
-        return Record(case, "ok", metrics=self.metrics(source, network, training, exam, lr), notes=notes)
+        elsewhere, untested = self.elsewhere(source, network)
+        notes |= {"untested": untested} if untested else {}
+        return Record(case, "ok", metrics=self.learnt(source, training, lr, scored) | elsewhere, notes=notes)
 
     def search(self) -> list[Tried]:
         """What each of the case's rates leads to."""
@@ -73,7 +79,7 @@ class Cell:
         self.trainings_over += 1
         if training.status != "ok":
             return Tried(lr, training.status, images=training.images, seconds=training.seconds)
-        exam = self.exam(network, source, VALIDATION)
+        exam = self.exam(network, source, VALIDATION, self.size)
         if exam is None:
             return Tried(lr, "nan", images=training.images, seconds=training.seconds)
         found = scores(self.case.task, exam.counts)[metric_of(self.case.task)]
@@ -81,7 +87,7 @@ class Cell:
 
     def train(self, source: Images, seed: int, lr: float, name: str) -> tuple[nn.Module, Training]:
         """A new network, trained; its state is kept under the name until then."""
-        case, network = self.case, seeded(seed, self.build).to(self.fabric.device)
+        case, network = self.case, seeded(seed, partial(self.build, self.size)).to(self.fabric.device)
         schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, seed)
         checkpoint = Checkpoint(self.keep.state(name), self.keep.every_s)
         trained = train(self.fabric, network, source, self.size, schedule, self.tell, checkpoint)
@@ -93,30 +99,54 @@ class Cell:
         """Tells which share of all trainings of the case is over, where the share of the present one is over."""
         self.progress((self.trainings_over + share) / (len(self.case.lrs) + 1))
 
-    def exam(self, network: nn.Module, source: Images, split: str) -> Exam | None:
-        """The answers to a split at the size that the network was trained at."""
-        return examine(network, source, split, self.size, Schedule.test_images, self.case.batch, self.fabric.device)
+    def exam(self, network: nn.Module, source: Images, split: str, size: Grid) -> Exam | None:
+        """The answers to a split at a size."""
+        images, batch = Schedule.test_images, self.case.batch
+        return examine_in_parts(network, source, split, size, images, batch, self.fabric.device)
 
-    def metrics(self, source: Source, network: nn.Module, training: Training, exam: Exam, lr: float) -> Metrics:
-        """The scores, what they lie between, and what they took."""
-        metrics = self.known(source) | scores(self.case.task, exam.counts)
-        metrics |= self.by_group(source, exam) | self.further(source, network)
-        low = metrics[metric_of(self.case.task)].low
-        return metrics | {
+    def learnt(self, source: Source, training: Training, lr: float, scored: Metrics) -> Metrics:
+        """The scores at the size of the training, and what they took."""
+        low = scored[metric_of(self.case.task)].low
+        return scored | {
             "plateau": Metric(float(low is not None and low <= source.chance), ""),  # it may have learnt nothing
             "images_seen": Metric(training.images, ""),
             "lr": Metric(lr, ""),
             "train_seconds": Metric(training.seconds, "s"),
             "train_ms_per_image": Metric(1e3 * training.seconds / training.images, "ms"),
             "images_per_s": Metric(training.images / training.seconds, "img/s"),
-            "test_images": Metric(len(exam.counts), ""),
-            "test_img_s": speed(exam),
         }
 
-    def known(self, source: Source) -> Metrics:
+    def elsewhere(self, source: Source, trained: nn.Module) -> tuple[Metrics, dict[str, str]]:
+        """The scores at the case's further sizes, as `top1@512`; and why there are none at some, by size.
+
+        Whatever a network cannot do at another size takes nothing from what it did at its own.
+        """
+        metrics, untested, weights = Metrics(), dict[str, str](), trained.state_dict()
+        for text in self.case.tests:
+            try:
+                network = self.build(size := parse_size(text))
+                take_over(network, weights)
+                scored = self.scored(source, self.fabric.setup_module(network), size)
+                untested |= {} if scored else {text: "the answers are not finite"}
+                metrics |= {f"{name}@{text}": metric for name, metric in scored.items()}
+            except Exception as error:
+                untested[text] = failure.told(error)[1]
+        return metrics, untested
+
+    def scored(self, source: Source, network: nn.Module, size: Grid) -> Metrics:
+        """The scores at a size, what they lie between, and how fast they came; nothing where one is not finite."""
+        exam = self.exam(network, source, "test", size)
+        if exam is None:
+            return {}
+        metrics = self.known(source, size) | scores(self.case.task, exam.counts)
+        metrics |= self.by_group(source, exam) | self.further(source, network, size)
+        taken = {"test_images": Metric(len(exam.counts), ""), "test_batch": Metric(exam.batch, "images")}
+        return metrics | taken | {"test_img_s": speed(exam)}
+
+    def known(self, source: Source, size: Grid) -> Metrics:
         """What is known of the test before anyone takes it; what nobody knows is left out."""
-        native, grown = source.native("test"), source.upsampled("test", self.size)
-        known = {"chance": source.chance, "ceiling": source.ceiling(self.size), "native": native, "upsampled": grown}
+        native, grown = source.native("test"), source.upsampled("test", size)
+        known = {"chance": source.chance, "ceiling": source.ceiling(size), "native": native, "upsampled": grown}
         return {
             name: Metric(value, "px" if name == "native" else "") for name, value in known.items() if value is not None
         }
@@ -127,10 +157,10 @@ class Cell:
         parts = {group: exam.counts[place == i] for i, group in enumerate(source.groups)}
         return {f"{name}_{g}": scores(self.case.task, part)[name] for g, part in parts.items() if len(part)}
 
-    def further(self, source: Source, network: nn.Module) -> Metrics:
+    def further(self, source: Source, network: nn.Module, size: Grid) -> Metrics:
         """The score on each further split: `top1_moved50`. Left out where an answer is not finite."""
         name = metric_of(self.case.task)
-        exams = {split: self.exam(network, source, split) for split in source.further}
+        exams = {split: self.exam(network, source, split, size) for split in source.further}
         return {f"{name}_{s}": scores(self.case.task, exam.counts)[name] for s, exam in exams.items() if exam}
 
 

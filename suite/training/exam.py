@@ -18,10 +18,11 @@ from variants.contract import Grid
 
 @dataclass(frozen=True)
 class Exam:
-    """Answers as counts `n 3 k`, see score.py, and the seconds that an image took in each batch."""
+    """Answers as counts `n 3 k`, see score.py, and the seconds that an image took in each batch of so many."""
 
     counts: Tensor
     seconds: list[float]
+    batch: int
 
 
 @torch.inference_mode()
@@ -44,7 +45,7 @@ def examine(
             return None
         seconds.append((perf_counter() - start) / len(chosen))
         found.append(score.counts(logits.argmax(1), targets, source.classes).cpu())
-    return Exam(torch.cat(found), seconds)
+    return Exam(torch.cat(found), seconds, batch)
 
 
 def metric_of(task: str) -> str:

@@ -27,9 +27,11 @@ class OverGrid(nn.Module):
 
     def on(self, grid: Grid) -> Tensor:
         """The weights on a grid, `rows n`."""
-        table: Tensor = self.table
-        y, x = table.shape[1:]
-        if (y, x) != (grid.y, grid.x):
-            table = F.interpolate(table[None], (grid.y, grid.x), mode="bilinear", antialias=True)[0]
-            table = table * (y * x / grid.n) if self.summed else table
-        return table.flatten(1)
+        return self.stretched(self.table, (len(self.table), grid.y, grid.x)).flatten(1)
+
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """`rows y x` of one grid, on another."""
+        if table.shape == shape:
+            return table
+        scale = table[0].numel() / (shape[1] * shape[2]) if self.summed else 1.0
+        return F.interpolate(table[None], shape[1:], mode="bilinear", antialias=True)[0] * scale

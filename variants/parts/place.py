@@ -41,10 +41,14 @@ class Learned(Nowhere):
         self.table = nn.Parameter(torch.randn(1, grid.y, grid.x, dim) * 0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.table.shape[1:3] == x.shape[1:3]:
-            return x + self.table
-        table = F.interpolate(self.table.permute(0, 3, 1, 2), x.shape[1:3], mode="bicubic", antialias=True)
-        return x + table.permute(0, 2, 3, 1)
+        return x + self.stretched(self.table, (1, *x.shape[1:]))
+
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """`1 y x d` of one grid, on another."""
+        if table.shape == shape:
+            return table
+        table = F.interpolate(table.permute(0, 3, 1, 2), shape[1:3], mode="bicubic", antialias=True)
+        return table.permute(0, 2, 3, 1)
 
 
 class SinCos(Nowhere):

@@ -34,6 +34,9 @@ class RelativeBias(Position):
         bias = table[:, dy[:, None, :, None], dx[None, :, None, :]]  # h y x keys.y keys.x
         return bias.reshape(h, y * x, keys.n).to(q.dtype)
 
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        return resized(table, (shape[1], shape[2]))
+
 
 class QueryRelative(Position):
     """A learned vector for each row offset and each column offset, multiplied with the query (1803.02155, 1906.05909).
@@ -91,6 +94,9 @@ class QueryRelative(Position):
             return self.heads * self.width * (1 + self.split) * keys.n
         reach = self.reach(queries.y, keys.y) + self.reach(queries.x, keys.x)
         return self.heads * queries.n * self.width * reach
+
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        return resized(table.mT, (shape[2], shape[1])).mT
 
 
 class Rotary(Position):

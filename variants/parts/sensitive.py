@@ -27,6 +27,10 @@ class Offsets(nn.Module):
         of_pairs = table[:, offsets(length, length, table.device)]  # 2e m m
         return of_pairs.split([self.width // 2, self.width // 2, self.width])
 
+    def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The vectors of a line of another length, on one of this table's shape."""
+        return resized(table, (shape[1], shape[2]))
+
 
 class Sensitive(nn.Module):
     """Position-sensitive attention along the last axis but one: `b lines m d` -> the same (2003.07853, equation 4)."""
