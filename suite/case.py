@@ -8,8 +8,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from suite.units import size_text
-
 QUANTITIES = ("static", "memory", "latency", "accuracy", "field", "probe")
 TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
@@ -77,3 +75,8 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.mode} · {self.design} · {self.task} · {self.resolution}"
+
+
+def size_text(y: int, x: int) -> str:
+    """`224` for a square, `224x320` (rows x columns) otherwise."""
+    return str(y) if y == x else f"{y}x{x}"

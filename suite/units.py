@@ -35,11 +35,6 @@ def parse_size(text: str) -> Grid:
     return Grid(sides[0], sides[-1])
 
 
-def size_text(y: int, x: int) -> str:
-    """`224` for a square, `224x320` (rows x columns) otherwise."""
-    return str(y) if y == x else f"{y}x{x}"
-
-
 def count_text(count: float) -> str:
     """5_000_000 -> `5.00M`."""
     return _scaled(count, 1000, ("", "k", "M", "G", "T", "P", "E"), "")

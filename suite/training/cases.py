@@ -7,8 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from suite.axes import Axes
-from suite.case import Case
-from suite.units import size_text
+from suite.case import Case, size_text
 
 LRS = (5e-4, 1e-3, 2e-3, 4e-3)  # what a search chooses from
 
