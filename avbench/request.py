@@ -48,7 +48,7 @@ class Request:
     batch: str = option("1", "Images at once, for memory and latency.", WORK)
     device: str = option("", "cpu, cuda, cuda:1; by default cuda where there is one.", WORK)
     dtype: str = option("float32", "float32, bfloat16, float16.", WORK)
-    backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form.", WORK)
+    backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form; flex: flex_attention.", WORK)
     mode: str = option("inference", "inference, train; for latency. Memory is measured in both.", WORK)
     compile: str = option("no", "no, yes: whether torch.compile makes the network, for memory and latency.", WORK)
     cache: str = option("cold", "cold, warm: before each call, for latency on CUDA.", WORK)

@@ -21,7 +21,7 @@ METRICS = {
 USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measures unless it is told
 OF_A_MIXER = frozenset({"static", "memory", "latency", "probe"})  # quantities that a mixer has alone
 DTYPES = ("float32", "bfloat16", "float16")
-BACKENDS = ("sdpa", "math")
+BACKENDS = ("sdpa", "math", "flex")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Case:
     batch: int = 1
     device: str = "cpu"
     dtype: str = "float32"
-    backend: str = "sdpa"  # sdpa: torch chooses the fused kernel; math: the plain form
+    backend: str = "sdpa"  # sdpa: torch chooses the fused kernel; math: the plain form; flex: flex_attention
     compiled: bool = False
     mode: str = "inference"  # one of MODES
     scope: str = "network"  # one of SCOPES; mixer: the design's mixer alone, on a grid of height x width tokens

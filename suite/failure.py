@@ -6,6 +6,7 @@ import traceback
 
 import torch
 
+from suite.flex import NotTakenError
 from suite.step import NotFiniteError
 
 REASON = 500  # letters of an exception's message
@@ -17,6 +18,8 @@ def told(error: Exception) -> tuple[str, str]:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:REASON]
     if isinstance(error, NotFiniteError):
         return "nan", str(error)
+    if isinstance(error, NotTakenError):
+        return "not_applicable", str(error)
     if ran_out(error):
         return "oom", f"the memory ran out ({reason})"
     return "error", reason

@@ -25,6 +25,7 @@ from suite.count import count, parameters
 from suite.disturbance import Frequencies
 from suite.failure import told
 from suite.field import fields
+from suite.flex import forget
 from suite.latency import inputs_of, labels, latency, timed_pass
 from suite.probe import probe
 from suite.record import Metric, Record
@@ -91,6 +92,8 @@ class Bench:
         known = self.built
         built = self._build(case, design)
         notes["build_s"] = 0.0 if built is known else built.seconds
+        if case.backend == "flex":
+            notes["attention_kernels"] = ["flex_attention"]
         if case.quantity == "memory":
             return footprint(case, design, built.network)
         if case.quantity == "latency":
@@ -129,6 +132,8 @@ def build(case: Case, design: Buildable) -> Built:
     network: nn.Module = design.build(case.task, case.classes, Grid(case.height, case.width))
     network.to(device=case.device, dtype=DTYPES[case.dtype])
     seconds = time.perf_counter() - start
+    if case.backend == "flex":
+        forget()
     if not case.compiled:
         return Built(network, seconds)
     from suite.compiled import compile_by
@@ -179,8 +184,8 @@ def static(case: Case, design: Buildable) -> Record:
 
 def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     """Peak memory, beside what the simulation says of it; of a compiled network, which nothing simulates, alone."""
-    targets = labels(case) if case.mode == "train" else None
-    taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, case.compiled)
+    targets, compiled = labels(case) if case.mode == "train" else None, case.compiled or case.backend == "flex"
+    taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, compiled)
     metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
     notes: dict[str, Any] = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
     if case.compiled:
@@ -189,7 +194,9 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     simulated = simulate(design, case.task, case.classes, size, case.batch, case.mode, case.dtype, case.backend)
     metrics["predicted_bytes"] = Metric(simulated.peak_bytes, "bytes")
     metrics["prediction_error"] = Metric(simulated.peak_bytes / taken.peak_bytes - 1, "")
-    return Record(case, "ok", metrics=metrics, notes=notes | {"attention_kernels": list(taken.attention)})
+    if not compiled:
+        notes["attention_kernels"] = list(taken.attention)
+    return Record(case, "ok", metrics=metrics, notes=notes)
 
 
 def reach(case: Case, network: nn.Module) -> Record:

@@ -62,7 +62,7 @@ def measure(
 ) -> Footprint:
     """The footprint of inference or of a training step (`mode`), which needs targets. Runs three passes, four if large.
 
-    A compiled network has no second opinion: the account would see its operators as written, not as compiled.
+    Where anything is compiled there is no second opinion: the account would see operators as written, not as compiled.
     NotFiniteError if the first pass gives no finite numbers.
     """
     run, state = prepared(network, images, targets, mode)

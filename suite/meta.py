@@ -1,6 +1,6 @@
 """Passes over tensors on the meta device, which have shapes and no memory: their account, and their attention.
 
-Attention takes the kernel that it would take on the CPU.
+Attention takes the kernel that it would take on the CPU. So does flex_attention, which stores no weights either.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend
+from torch.nn.functional import scaled_dot_product_attention  # by this name: suite/flex.py takes its place in F
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import _disable_current_modes
@@ -27,7 +27,7 @@ from suite.work import Work
 @contextmanager
 def on_meta(backend: str) -> Iterator[None]:
     """Where passes on the meta device take place."""
-    with attention_backend(backend), OnMeta(backend == "math"):
+    with attention_backend("sdpa" if backend == "flex" else backend), OnMeta(backend == "math"):
         yield
 
 
@@ -55,7 +55,7 @@ class OnMeta(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention and not self.plain and fuses(*args, **kwargs):
+        if func is scaled_dot_product_attention and not self.plain and fuses(*args, **kwargs):
             return fused_attention(*args, **kwargs)
         if func in _device_constructors() and kwargs.get("device") is None:
             return func(*args, **kwargs | {"device": "meta"})

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain, product
 from typing import NamedTuple
 
+from suite import flex
 from suite.alone import Alone
 from suite.axes import OF_A_MIXER, Axes, Limits
 from suite.case import Case
@@ -177,6 +178,8 @@ class Planner:
     def planned(self, case: Case) -> Planned:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
         if case.quantity == "accuracy" and (refusal := self.axes.learning.refusal(case.data, case.task)):
+            return Planned(case, "not_applicable", refusal)
+        if refusal := flex.refusal(case):
             return Planned(case, "not_applicable", refusal)
         if isinstance(form := self._form(case), ValueError):
             return Planned(case, "not_applicable", str(form))

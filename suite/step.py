@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import AdamW, Optimizer
 
+from suite.flex import flex
 from variants.contract import AUXILIARY, Grid
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -32,9 +33,11 @@ def finite(answer: Tensor, what: str) -> Tensor:
 
 
 def attention_backend(name: str) -> AbstractContextManager[None]:
-    """`sdpa` leaves the choice of the kernel to torch, `math` is the plain form. ValueError on another name."""
-    if name not in ("sdpa", "math"):
-        raise ValueError(f"no attention backend is called {name}: choose sdpa or math")
+    """`sdpa`: torch chooses the kernel; `math`: the plain form; `flex`: flex_attention. ValueError on another name."""
+    if name not in ("sdpa", "math", "flex"):
+        raise ValueError(f"no attention backend is called {name}: choose sdpa, math or flex")
+    if name == "flex":
+        return flex()
     return sdpa_kernel(SDPBackend.MATH) if name == "math" else nullcontext()
 
 
