@@ -146,7 +146,7 @@ def test_traffic_is_what_operators_read_and_write() -> None:
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(ValueError, match="choose sdpa or math"):
+    with pytest.raises(ValueError, match="choose sdpa, math or flex"):
         simulate(find("tiny"), "classification", 10, SIZE, backend="flash")
 
 
