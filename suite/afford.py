@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import accumulate
 
 from suite.axes import Limits
 from suite.plan import Plan, Planned
@@ -26,17 +27,15 @@ def afford(plan: Plan, limits: Limits, held: Collection[str] = ()) -> Plan:
     seconds: defaultdict[str, float] = defaultdict(float)
     for planned in filter(_timed, missing):
         seconds[_network(planned)] += planned.seconds
-    dearest = _dearest(sorted(seconds.values()), room)
-    if dearest is None:
-        return plan
+    dear = seconds.keys() - _cheapest(seconds, room)
 
     def judged(planned: Planned) -> Planned:
-        whole = seconds[_network(planned)]
-        if planned.status != "ok" or planned.case.id in held or not _timed(planned) or whole < dearest:
+        network = _network(planned)
+        if planned.status != "ok" or planned.case.id in held or not _timed(planned) or network not in dear:
             return planned
         reason = (
-            f"needs about {duration(planned.seconds)}, of {duration(whole)} for this network; "
-            f"in {limits.minutes:g} min there is time for those that need under {duration(dearest)}: "
+            f"needs about {duration(planned.seconds)}, of {duration(seconds[network])} for this network; "
+            f"in {limits.minutes:g} min there is time for the {len(seconds) - len(dear)} cheapest of {len(seconds)}: "
             "give more --minutes, with the same --run to go on, or set --case-seconds"
         )
         return replace(planned, status="too_slow", reason=reason)
@@ -54,10 +53,8 @@ def _network(planned: Planned) -> str:
     return f"{case.design} {case.scope} {case.recipe} {case.task} {case.resolution} {case.device}"
 
 
-def _dearest(seconds: list[float], room: float) -> float | None:
-    """The first of the ascending numbers whose running sum is beyond `room`; None if all of them fit."""
-    for one in seconds:
-        room -= one
-        if room < 0:
-            return one
-    return None
+def _cheapest(seconds: Mapping[str, float], room: float) -> frozenset[str]:
+    """As many as there is room for, the cheapest first."""
+    ascending = sorted(seconds, key=lambda name: seconds[name])
+    spent = accumulate(seconds[name] for name in ascending)
+    return frozenset(name for name, total in zip(ascending, spent, strict=True) if total <= room)

@@ -7,8 +7,6 @@ With a cold cache a buffer of twice the L2 cache is overwritten before each samp
 warm one each call follows on another. The sleep holds the device back until the launches are queued, so that their
 cost does not count; and since it lasts a known number of cycles, the first two events tell the clock frequency of
 each sample. Where end to end is much longer than the device's time, the launches are what takes so long.
-
-This file has not run on a GPU yet: its tests run it on a simulated device.
 """
 
 from __future__ import annotations

@@ -32,7 +32,12 @@ def test_the_longest_give_way_in_every_round_and_say_by_how_much() -> None:
     assert FIRST_SHARE == 0.7
     found = afford(PLAN, SHORT)
     assert left_out(found) == [("latency", 20, 0), ("latency", 20, 1)]
-    assert "20.0 s for this network; in 1 min there is time for those that need under 20.0 s" in found.cases[4].reason
+    assert "20.0 s for this network; in 1 min there is time for the 3 cheapest of 4" in found.cases[4].reason
+
+
+def test_of_networks_that_cost_the_same_as_many_are_measured_as_there_is_time_for() -> None:
+    alike = tuple(replace(p, seconds=20) for p in (planned(s) for s in (1, 2, 3)))
+    assert left_out(afford(Plan(alike), SHORT)) == [("latency", 20, 0)]
 
 
 def test_a_network_keeps_all_of_its_cases_or_none() -> None:

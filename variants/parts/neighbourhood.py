@@ -20,7 +20,8 @@ from torch.utils.flop_counter import register_flop_formula
 from variants.contract import Grid
 from variants.parts.band import Axis, block_side, logits_of, mixed
 
-AT_ONCE = 2**17  # numbers of q or v; their rectangles of keys are some six times as many
+AT_ONCE = 2**17  # numbers of q or v on the CPU; their rectangles of keys are some six times as many
+AT_ONCE_ELSEWHERE = 2**26  # on CUDA a part is a launch, and each launch costs what small parts take to compute
 
 
 def centred(length: int, side: int) -> Axis:
@@ -29,10 +30,11 @@ def centred(length: int, side: int) -> Axis:
 
 
 def in_turn(t: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Images and heads of `b h y x e`, so few at once that what is cut from them stays in the caches."""
+    """Images and heads of `b h y x e`: on the CPU so few at once that what is cut from them stays in the caches."""
     b, h = t.shape[:2]
-    heads = min(h, max(1, AT_ONCE // t[0, 0].numel()))
-    images = min(b, max(1, AT_ONCE // t[0].numel()))
+    most = AT_ONCE if t.device.type == "cpu" else AT_ONCE_ELSEWHERE
+    heads = min(h, max(1, most // t[0, 0].numel()))
+    images = min(b, max(1, most // t[0].numel()))
     for i, j in product(range(0, b, images), range(0, h, heads)):
         yield slice(i, i + images), slice(j, j + heads)
 
