@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ import pandas as pd
 from reports.escape import whole
 from reports.interval import of_mean, of_median
 from reports.naming import machine_labels, series, settings
-from reports.units import HEADLINES
+from reports.units import HEADLINES, kind
 from suite.record import COLUMNS, Metric, Record, latest, rows
 
 MEASURED = frozenset({"value", "low", "high", "n", "id", "started", "round", "tests"})  # what may differ in one row
@@ -72,7 +73,7 @@ def _over_seeds(group: list[Row], values: list[float]) -> Row:
     centre, low, high = of_mean(values)
     if row["low"] is None and row["metric"] not in HEADLINES:
         return {"value": centre, "low": None, "high": None, "n": len(group), "seed": None}
-    top = 100.0 if row["unit"] == "%" else 1.0
+    top = inf if kind(row["metric"]) != "score" else 100.0 if row["unit"] == "%" else 1.0
     bounds = {"low": max(low, 0.0), "high": min(high, top)}
     return {"value": centre, **bounds, "n": len(group), "seed": None, "interval": f"over {len(group)} seeds"}
 

@@ -31,6 +31,8 @@ TITLES = {
     "images_seen": "Images seen",
     "train_seconds": "Training time",
     "lr": "Learning rate",
+    "images_per_s": "Images per second, training",
+    "test_img_s": "Images per second, testing",
     "device_ms": "Device time",
     "cpu_ms": "CPU time",
     "predicted_bytes": "Predicted memory",

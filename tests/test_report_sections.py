@@ -104,6 +104,7 @@ def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
         made(
             replace(start, seed=i),
             {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
+            | {"test_img_s": Metric(400 * s, "img/s", 300 * s, 500 * s), "ceiling@512": Metric(0.9, "")}
             | more,
         )
         for i, s in enumerate(scores)
@@ -125,6 +126,10 @@ def test_trained_at_one_resolution_tested_at_others_is_a_heat_table() -> None:
     found = document([*learnt("vit", 0.7, 0.8), *learnt("vit", 0.9, 0.9, height=512, width=512)])
     rows = table(found, "accuracy-0-matrix")
     assert list(rows) == ["trained at 224 pixels", "trained at 512 pixels"]
+    assert list(rows["trained at 224 pixels"]) == ["vit", "Chance", "Ceiling"]
+    assert [c.text for c in rows["trained at 224 pixels"]["Ceiling"].values()] == ["100.0 %", "90.0 %"]
+    speed = table(found, "accuracy-0-speed")["trained at 224 pixels"]["vit"]["tested at 224"]
+    assert speed.value == pytest.approx(300) and (speed.low or 0) < 300 < (speed.high or 0)
     at_224 = rows["trained at 224 pixels"]["vit"]
     assert list(at_224) == ["tested at 224", "tested at 512"]
     assert at_224["tested at 512"].value == pytest.approx(0.375) and at_224["tested at 512"].shade == 0

@@ -11,6 +11,7 @@ from reports.document import Block, Cell, Heading, Part, Piece, Say, Section, Ta
 from reports.document import Row as Line
 from reports.frame import Row, grouped, rows_of
 from reports.sections.cells import lost, measured
+from reports.sections.matrix import matrices
 from reports.units import BOUNDS, HEADLINES, number, title
 
 NOTE = (
@@ -27,16 +28,13 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section | None:
     for (task, setting), found in sorted(grouped(rows, "task", "setting").items()):
         metric = next((m for m in HEADLINES if any(r["metric"] == m for r in found)), "")
         if metric:
-            name = f"accuracy-{len(parts)}"
-            tables = [
-                table(name, task, setting, metric, found),
-                *matrix(f"{name}-matrix", task, setting, metric, found),
-            ]
-            parts.append(Part(" · ".join(filter(None, (task, setting))), tuple(tables), task))
+            name, said = f"accuracy-{len(parts)}", " · ".join(filter(None, (task, setting)))
+            tables = [table(name, said, metric, found), *matrices(name, said, metric, found)]
+            parts.append(Part(said, tuple(tables), task))
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 
 
-def table(name: str, task: str, setting: str, metric: str, rows: Sequence[Row]) -> Table:
+def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
     """A row for each design at each resolution at which it was trained."""
     own = [r for r in rows if r["tested_at"] in ("", r["resolution"])]
     names = {r["metric"] for r in own if r["status"] == "ok"}
@@ -57,7 +55,6 @@ def table(name: str, task: str, setting: str, metric: str, rows: Sequence[Row]) 
             for (series,), of in sorted(grouped(here, "series").items())
         ]
         blocks.append(Block(f"{resolution} pixels", tuple(lines)))
-    said = " · ".join(filter(None, (task, setting)))
     return Table(name, f"{title(metric)}, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks))
 
 
@@ -96,35 +93,3 @@ def group_title(metric: str) -> str:
     score, _, group = metric.partition("_")
     letters = group.rstrip("0123456789")
     return f"{title(score)}, {' '.join(filter(None, (letters.replace('_', ' '), group[len(letters) :])))}"
-
-
-def matrix(name: str, task: str, setting: str, metric: str, rows: Sequence[Row]) -> list[Table]:
-    """The heat table of trained at x tested at; none unless some network was tested at another resolution."""
-    scores = [r for r in rows if r["metric"] == metric and r["status"] == "ok"]
-    if not any(r["tested_at"] not in ("", r["resolution"]) for r in scores):
-        return []
-    tested = sorted({r["tested_at"] or r["resolution"] for r in scores}, key=_side)
-    low, high = min(r["value"] for r in scores), max(r["value"] for r in scores)
-    blocks = []
-    for (_, trained), here in sorted(grouped(scores, "pixels", "resolution").items()):
-        lines = []
-        for (series,), of in sorted(grouped(here, "series").items()):
-            by_size = {r["tested_at"] or r["resolution"]: r for r in sorted(of, key=lambda r: r["tested_at"] == "")}
-            lines.append(Line(tuple(_shaded(by_size.get(t), low, high) for t in tested), series))
-        blocks.append(Block(f"trained at {trained} pixels", tuple(lines)))
-    said = " · ".join(filter(None, (task, setting)))
-    heads = tuple(Heading(f"tested at {t}") for t in tested)
-    return [Table(name, f"{title(metric)} at other resolutions, {said}", "Design", heads, tuple(blocks))]
-
-
-def _shaded(row: Row | None, low: float, high: float) -> Cell:
-    if row is None:
-        return Cell()
-    cell = measured(row)
-    shade = (row["value"] - low) / (high - low) if high > low else 0.5
-    return Cell(cell.text, cell.under, why=cell.why, value=cell.value, low=cell.low, high=cell.high, shade=shade)
-
-
-def _side(resolution: str) -> float:
-    sides = [float(s) for s in resolution.split("x") if s.isdecimal()]
-    return sides[0] * sides[-1] if sides else 0.0

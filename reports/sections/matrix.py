@@ -1,0 +1,64 @@
+"""Trained at one resolution, tested at others: the scores and the speed of the same networks, as heat tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from reports.document import Block, Cell, Heading, Table
+from reports.document import Row as Line
+from reports.frame import Row, grouped
+from reports.sections.cells import measured
+from reports.units import BOUNDS, title
+
+SPEED = "test_img_s"
+
+
+def matrices(name: str, said: str, metric: str, rows: Sequence[Row]) -> Iterator[Table]:
+    """The score, with what it lies between, and images a second; none unless a network was tested elsewhere."""
+    sound = [r for r in rows if r["status"] == "ok"]
+    tested = sorted({_tested(r) for r in sound}, key=_pixels)
+    if not any(_tested(r) != r["resolution"] for r in sound):
+        return
+    for of, suffix in ((metric, "matrix"), (SPEED, "speed")):
+        if blocks := tuple(_blocks(of, sound, tested)):
+            heads = tuple(Heading(f"tested at {size}") for size in tested)
+            yield Table(f"{name}-{suffix}", f"{title(of)} at other resolutions, {said}", "Design", heads, blocks)
+
+
+def _blocks(metric: str, rows: Sequence[Row], tested: Sequence[str]) -> Iterator[Block]:
+    """For each resolution of training a line for each series, and below a score its chance and its ceiling."""
+    values = [r["value"] for r in rows if r["metric"] == metric]
+    for (_, trained), here in sorted(grouped(rows, "pixels", "resolution").items()):
+        lines = []
+        for (series,), of in sorted(grouped((r for r in here if r["metric"] == metric), "series").items()):
+            by_size = _by_size(of)
+            lines.append(Line(tuple(_shaded(by_size.get(size), values) for size in tested), series))
+        for bound in BOUNDS if metric != SPEED else ():
+            if of_all := _by_size([r for r in here if r["metric"] == bound]):
+                cells = (measured(of_all[size]) if size in of_all else Cell() for size in tested)
+                lines.append(Line(tuple(cells), head=title(bound)))
+        if lines:
+            yield Block(f"trained at {trained} pixels", tuple(lines))
+
+
+def _by_size(rows: Sequence[Row]) -> dict[str, Row]:
+    """By the size of the test; at the size of its training, a network's score is that of the training's own test."""
+    return {_tested(r): r for r in sorted(rows, key=lambda r: r["tested_at"] == "")}
+
+
+def _tested(row: Row) -> str:
+    return str(row["tested_at"] or row["resolution"])
+
+
+def _shaded(row: Row | None, values: Sequence[float]) -> Cell:
+    """The cell of a row, as dark as its value is high among all."""
+    if row is None:
+        return Cell()
+    low, high = min(values), max(values)
+    return replace(measured(row), shade=(row["value"] - low) / (high - low) if high > low else 0.5)
+
+
+def _pixels(resolution: str) -> float:
+    sides = [float(side) for side in resolution.split("x")]
+    return sides[0] * sides[-1]
