@@ -3,7 +3,7 @@
 Cases that differ in `round` only are one measurement, repeated in fresh processes: the median of the processes with
 an interval over them. Accuracies that differ in `seed` only: their mean with an interval over the seeds. The column
 `interval` says what an interval is over, because one within a process is no substitute for one over processes;
-`repeats` holds the repeated values, and `marks` what disturbed them.
+`repeats` holds the repeated values, `ids` the records that they are of, and `marks` what disturbed them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,20 @@ PREDICTED = {  # quantity -> the note that holds its prediction, and the metric 
     "memory": ("predicted_bytes", "predicted_bytes", "bytes", 1),
     "latency": ("predicted_seconds", "predicted_ms", "ms", 1000),
 }
-ADDED = ("quantity", "machine", "id", "interval", "repeats", "marks", "kind", "series", "setting", "pixels", "scope")
+ADDED = (
+    "quantity",
+    "machine",
+    "id",
+    "interval",
+    "repeats",
+    "marks",
+    "kind",
+    "series",
+    "setting",
+    "pixels",
+    "scope",
+    "ids",
+)
 
 Row = dict[str, Any]
 
@@ -60,6 +73,7 @@ def _one(group: list[Row]) -> Row:
     names = dict.fromkeys(name for marks in marked for name in marks)
     said = f"{', '.join(names)} ({len(marked)} of {len(group)})" if marked else ""
     first |= {"repeats": tuple(values) if len(values) > 1 else (), "marks": said, "interval": ""}
+    first["ids"] = tuple(row["id"] for row in group)
     if not values:
         return first | {"n": len(group)}
     return first | (_over_seeds(group, values) if first["quantity"] == "accuracy" else _over_processes(group, values))

@@ -40,7 +40,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
     if records:
         sections = [
             answers.section(frame, looks),
-            accuracy.section(frame, looks),
+            accuracy.section(frame, looks, records),
             scaling.section(frame, looks),
             laws.section(frame, looks, records),
             controlled.section(frame, looks),

@@ -32,6 +32,7 @@ TITLES = {
     "train_seconds": "Training time",
     "lr": "Learning rate",
     "images_per_s": "Images per second in training",
+    "image_macs": "Multiply-adds of an image",
     "test_img_s": "Images per second at test",
     "device_ms": "Device time",
     "cpu_ms": "CPU time",

@@ -93,9 +93,11 @@ def test_a_record_holds_the_scores_at_every_size() -> None:
     names = {name for name in record.metrics if "@" not in name}
     for size in ("24x16", "32"):
         there = {name.partition("@")[0] for name in record.metrics if name.endswith(f"@{size}")}
-        assert there == {n for n in names if n.startswith(("top1", "test_"))} | {"chance", "ceiling"}
+        assert there == {n for n in names if n.startswith(("top1", "test_"))} | {"chance", "ceiling", "image_macs"}
     assert {"top1_moved50@32", "test_img_s@32", "test_batch@24x16"} <= set(record.metrics)
     assert record.metrics["top1@32"].n == record.metrics["top1"].n == 400
+    network = fakes.find("tiny").build("classification", 8, Grid(32, 32))
+    assert record.metrics["image_macs@32"].value == network.macs(Grid(32, 32))  # type: ignore[operator]  # a Network
     assert record.notes.get("untested") is None
     tested = {row["tested_at"]: row["resolution"] for row in rows([record])}
     assert tested == {"": "16", "24x16": "16", "32": "16"}

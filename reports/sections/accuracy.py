@@ -10,9 +10,12 @@ from reports.colours import Style
 from reports.document import Block, Cell, Heading, Part, Piece, Say, Section, Table
 from reports.document import Row as Line
 from reports.frame import Row, grouped, rows_of
+from reports.sections.apart import apart
 from reports.sections.cells import lost, measured
 from reports.sections.matrix import matrices
+from reports.sections.swiftness import swiftness
 from reports.units import BOUNDS, HEADLINES, number, title
+from suite.record import Record, latest
 
 NOTE = (
     "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
@@ -21,15 +24,16 @@ NOTE = (
 OTHERS = ("images_seen", "train_seconds", "lr", "upsampled")  # of a training, beside its scores
 
 
-def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section | None:
+def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[Record]) -> Section | None:
     """A part for each task and each data that it was learnt from; None where nothing was to be learnt."""
-    rows = rows_of(frame[frame["quantity"] == "accuracy"])
+    rows, by_id = rows_of(frame[frame["quantity"] == "accuracy"]), {r.id: r for r in latest(records)}
     parts: list[Piece] = []
     for (task, setting), found in sorted(grouped(rows, "task", "setting").items()):
         metric = next((m for m in HEADLINES if any(r["metric"] == m for r in found)), "")
         if metric:
             name, said = f"accuracy-{len(parts)}", " · ".join(filter(None, (task, setting)))
-            tables = [table(name, said, metric, found), *matrices(name, said, metric, found)]
+            tables = [table(name, said, metric, found), *apart(name, said, metric, found, by_id)]
+            tables += [*matrices(name, said, metric, found), *swiftness(name, said, found)]
             parts.append(Part(said, tuple(tables), task))
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 

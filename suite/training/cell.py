@@ -140,6 +140,8 @@ class Cell:
             return {}
         metrics = self.known(source, size) | scores(self.case.task, exam.counts)
         metrics |= self.by_group(source, exam) | self.further(source, network, size)
+        if count := getattr(network, "macs", None):  # models of others state no cost
+            metrics["image_macs"] = Metric(count(size), "MAC")
         taken = {"test_images": Metric(len(exam.counts), ""), "test_batch": Metric(exam.batch, "images")}
         return metrics | taken | {"test_img_s": speed(exam)}
 

@@ -1,0 +1,110 @@
+"""Accuracy as a measurement: which designs the seeds tell apart, and whether a loss still fell.
+
+Designs are compared seed by seed, since one seed shows all of them the same training and test images:
+
+    difference_s = score of one - score of the other, at seed s        Student's t of their mean, over seeds
+
+Of all pairs, those are told apart whose probability is below 5 % after Holm's step-down for the number of pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import sqrt
+from statistics import fmean, linear_regression
+
+from scipy.special import stdtr
+
+from reports.interval import of_mean, student
+
+ALPHA = 0.05
+PART = 1 / 3  # of a training, its end, over which the fall of the loss is told
+LEAST = 5  # points of a curve that a fall is told from
+
+Scores = Mapping[str, Mapping[int, float]]
+"""By series and seed."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One series against another, over the seeds that both have."""
+
+    one: str
+    other: str
+    difference: float  # the mean of one - other
+    low: float  # 95 %, of this pair alone
+    high: float
+    n: int  # seeds
+    p: float  # two-sided, by Holm's step-down over all pairs
+
+    @property
+    def told(self) -> bool:
+        """Whether the two are told apart."""
+        return self.p < ALPHA
+
+
+@dataclass(frozen=True)
+class Trend:
+    """By what share of itself a loss fell over the last third of its training, along the line of least squares."""
+
+    fall: float  # negative: it rose
+    low: float  # 95 %
+    high: float
+
+
+def pairs(scores: Scores) -> list[Pair]:
+    """Every two series that have two seeds or more in common, as the mapping orders them."""
+    found = []
+    for one, other in combinations(scores, 2):
+        seeds = sorted(scores[one].keys() & scores[other].keys())
+        if len(seeds) > 1:
+            found.append(_pair(one, other, [scores[one][seed] - scores[other][seed] for seed in seeds]))
+    return [replace(pair, p=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
+
+
+def _pair(one: str, other: str, differences: Sequence[float]) -> Pair:
+    """Of differences that are all equal nobody knows how they vary: they tell nothing."""
+    mean, low, high = of_mean(differences)
+    degrees, half = len(differences) - 1, high - mean
+    t = mean / half * student(degrees) if half > 1e-12 else 0.0
+    return Pair(one, other, mean, low, high, len(differences), float(2 * stdtr(degrees, -abs(t))))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Probabilities, each adjusted for all of them: p < 5 % then holds wrongly for any of them in 5 % of cases."""
+    adjusted, least = [0.0] * len(ps), 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = least
+    return adjusted
+
+
+def groups(names: Sequence[str], told: Collection[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """The largest sets of which no two are told apart, in the order of their first by `names` (Piepho 2004)."""
+    found = [frozenset(names)]
+    for one, other in told:
+        split = [group for group in found if {one, other} <= group]
+        parts = {group - {name} for group in split for name in (one, other)}
+        kept = [group for group in found if group not in split]
+        found = kept + [part for part in parts if not any(part < whole for whole in (*kept, *parts))]
+    ordered = [tuple(name for name in names if name in group) for group in found]
+    return sorted(ordered, key=lambda group: [names.index(name) for name in group])
+
+
+def trend(losses: Sequence[Sequence[float]]) -> Trend | None:
+    """Of (images seen, loss) points; None where too few of them lie in the last third, or the line starts below 0."""
+    end = losses[-1][0] if losses else 0
+    last = [point for point in losses if point[0] >= end * (1 - PART)]
+    if len(last) < LEAST:
+        return None
+    xs, ys = zip(*last, strict=True)
+    slope, start = linear_regression(xs, ys)
+    level, span = start + slope * end * (1 - PART), end * PART
+    if level <= 0:
+        return None
+    middle, degrees = fmean(xs), len(xs) - 2
+    left = sum((y - start - slope * x) ** 2 for x, y in last)
+    half = student(degrees) * sqrt(left / degrees / sum((x - middle) ** 2 for x in xs))
+    return Trend(*(-span * s / level for s in (slope, slope + half, slope - half)))

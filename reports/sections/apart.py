@@ -1,0 +1,79 @@
+"""What seeds tell apart: at each resolution the score, what its interval is over, and who is not told from whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+
+from reports.accuracy import Pair, groups, pairs, trend
+from reports.document import Block, Cell, Heading, Table
+from reports.document import Row as Line
+from reports.frame import Row, grouped
+from reports.sections.cells import measured
+from reports.units import title
+from suite.record import Record
+
+HEADS = ("Interval", "Behind the best", "Group", "Loss, last third")
+NOTE = (
+    "Designs are compared seed by seed, on the same training and test images; no two of a group are told apart by "
+    "Student's t over seeds, at 5 % for all pairs of a resolution together (Holm). A loss that is level at the end, "
+    "where the learning rate is near 0, says that the training is over, not that more images would teach nothing."
+)
+
+
+def apart(name: str, said: str, metric: str, rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Table]:
+    """The table, if anything was learnt; `records` by id."""
+    own = [r for r in rows if r["metric"] == metric and r["status"] == "ok" and r["tested_at"] in ("", r["resolution"])]
+    blocks = [
+        Block(f"{resolution} pixels", tuple(_lines(here, records)))
+        for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items())
+    ]
+    if blocks:
+        heads = tuple(map(Heading, (title(metric), *HEADS)))
+        yield Table(f"{name}-apart", f"{title(metric)}, told apart, {said}", "Design", heads, tuple(blocks), NOTE)
+
+
+def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
+    """Best first."""
+    ordered = sorted(rows, key=lambda r: (-r["value"], r["series"]))
+    scores = {r["series"]: dict(zip(_seeds(r, records), r["repeats"], strict=True)) for r in ordered if r["repeats"]}
+    compared = pairs(scores)
+    behind = {pair.other: pair for pair in compared if pair.one == next(iter(scores))}
+    found = groups(list(scores), [(pair.one, pair.other) for pair in compared if pair.told])
+    for row in ordered:
+        member = " ".join(str(i) for i, group in enumerate(found, 1) if row["series"] in group)
+        group = Cell(member) if member and compared else Cell(why="one seed")
+        cells = measured(row), _interval(row), _behind(behind.get(row["series"]), len(compared)), group
+        yield Line((*cells, _loss([records[i] for i in row["ids"]])), row["series"])
+
+
+def _seeds(row: Row, records: Mapping[str, Record]) -> list[int]:
+    return [records[i].case.seed for i in row["ids"]]
+
+
+def _interval(row: Row) -> Cell:
+    """What the interval is over: seeds, or test images alone."""
+    if row["low"] != row["low"]:
+        return Cell()
+    if row["repeats"]:
+        return Cell(f"Student's, {row['interval']}")
+    return Cell(f"{'Wilson' if row['metric'] == 'top1' else 'bootstrap'}, over {row['n']:g} test images of one seed")
+
+
+def _behind(pair: Pair | None, number: int) -> Cell:
+    """By how many points of a hundred the best is ahead, seed by seed."""
+    if pair is None:
+        return Cell()
+    ahead, low, high = (100 * value for value in (pair.difference, pair.low, pair.high))
+    why = f"p = {pair.p:.2g} among {number} pairs: {'told apart' if pair.told else 'not told apart'}"
+    return Cell(f"{ahead:.1f} points", f"{low:.1f} to {high:.1f}", "", why, ahead, low, high)
+
+
+def _loss(records: Sequence[Record]) -> Cell:
+    """The mean fall over seeds, and in how many of them it was more than chance."""
+    found = [fall for record in records if (fall := trend(record.notes.get("losses", [])))]
+    if not found:
+        return Cell(why="too few points of the loss")
+    fall = 100 * fmean(one.fall for one in found)
+    falling = f"still falling in {sum(one.low > 0 for one in found)} of {len(found)}"
+    return Cell(f"{'fell' if fall >= 0 else 'rose'} by {abs(fall):.1f} %", falling, value=fall)

@@ -1,0 +1,142 @@
+"""What seeds tell apart, whether a loss still fell, and speed beside work, on numbers that nobody measured."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_fakes import made, network
+from scipy import stats
+
+from reports.accuracy import groups, holm, pairs, trend
+from reports.document import GAP, Cell
+from reports.report import report
+from suite.record import Metric, Record
+
+
+def test_a_pair_is_compared_seed_by_seed() -> None:
+    one, other = {0: 0.71, 1: 0.64, 2: 0.80, 5: 0.9}, {0: 0.66, 1: 0.61, 2: 0.77, 9: 0.1}
+    (pair,) = pairs({"one": one, "other": other})
+    found = stats.ttest_rel([one[s] for s in range(3)], [other[s] for s in range(3)])
+    assert (pair.n, pair.difference) == (3, pytest.approx(0.11 / 3))
+    assert pair.p == pytest.approx(found.pvalue, rel=1e-3)
+    interval = found.confidence_interval()
+    assert (pair.low, pair.high) == (pytest.approx(interval.low, rel=1e-3), pytest.approx(interval.high, rel=1e-3))
+    assert stats.ttest_ind(list(one.values())[:3], list(other.values())[:3]).pvalue > 0.4, "pairing is what tells"
+
+
+def test_what_cannot_be_told() -> None:
+    assert pairs({"one": {0: 0.9}, "other": {0: 0.1}}) == [], "a single seed"
+    assert pairs({"one": {0: 0.9, 1: 0.8}, "other": {2: 0.1, 3: 0.2}}) == [], "no seed in common"
+    (equal,) = pairs({"one": {0: 0.9, 1: 0.8}, "other": {0: 0.8, 1: 0.7}})
+    assert (equal.difference, equal.p, equal.told) == (pytest.approx(0.1), 1.0, False)
+
+
+def test_holm_steps_down() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_many_pairs_of_equal_designs_are_seldom_told_apart() -> None:
+    generator, wrong = random.Random(0), 0
+    for _ in range(200):
+        scores = {name: {s: generator.gauss(0.7, 0.02) for s in range(5)} for name in "abcdef"}
+        wrong += any(pair.told for pair in pairs(scores))
+    assert wrong <= 0.1 * 200
+
+
+def test_groups_hold_what_is_not_told_apart() -> None:
+    assert groups("abc", []) == [("a", "b", "c")]
+    assert groups("abc", [("a", "c")]) == [("a", "b"), ("b", "c")]
+    assert groups("abc", [("a", "b"), ("a", "c"), ("b", "c")]) == [("a",), ("b",), ("c",)]
+    told = [("a", "c"), ("a", "d"), ("b", "d")]
+    found = groups("abcd", told)
+    assert found == [("a", "b"), ("b", "c"), ("c", "d")]
+
+
+def test_every_pair_shares_a_group_unless_it_is_told_apart() -> None:
+    generator = random.Random(1)
+    for _ in range(50):
+        names = "abcdefgh"
+        told = [(a, b) for a in names for b in names if a < b and generator.random() < 0.4]
+        found = groups(names, told)
+        together = {(a, b) for group in found for a in group for b in group if a < b}
+        assert together == {(a, b) for a in names for b in names if a < b} - set(told)
+        assert not any(set(one) < set(other) for one in found for other in found)
+
+
+def test_the_fall_of_a_loss_is_that_of_its_last_third() -> None:
+    generator = random.Random(2)
+    falling = [[i, 2.0 - 0.01 * i + generator.gauss(0, 0.01)] for i in range(1, 101)]
+    level = [[i, max(0.5, 2 - 0.05 * i) + generator.gauss(0, 0.01)] for i in range(1, 101)]
+    down, flat = trend(falling), trend(level)
+    assert down is not None and flat is not None
+    assert down.fall == pytest.approx((0.01 * 100 / 3) / (2 - 0.01 * 200 / 3), rel=0.05)
+    assert down.low < down.fall < down.high and down.low > 0
+    assert flat.low < 0 < flat.high and abs(flat.fall) < 0.02
+    line = stats.linregress(*zip(*falling[66:], strict=True))
+    start = line.intercept + line.slope * 200 / 3
+    half = stats.t.ppf(0.975, 32) * line.stderr * (100 / 3) / start
+    assert down.high - down.fall == pytest.approx(half, rel=1e-3)
+
+
+def test_too_few_points_tell_nothing() -> None:
+    assert trend([]) is None
+    assert trend([[i, 1.0] for i in range(1, 12)]) is None
+    assert trend([[i, 1.0] for i in range(1, 16)]) is not None
+
+
+def learnt(design: str, scores: list[float], macs: float = 1e9, rate: float = 100.0, **case: Any) -> list[Record]:
+    """A seed for each score, a loss that falls to the end, and speeds."""
+    start = network(design, quantity="accuracy", data="scenes:grating", mode="train", **case)
+    curve = [[i, 2.0 - 0.01 * i + 0.001 * (i % 3)] for i in range(1, 101)]
+    more = {
+        "image_macs": Metric(macs, "MAC"),
+        "images_per_s": Metric(rate, "img/s"),
+        "test_img_s": Metric(4 * rate, "img/s"),
+    }
+    return [
+        made(replace(start, seed=i), {"top1": Metric(s, "", s - 0.05, s + 0.05, 400)} | more, notes={"losses": curve})
+        for i, s in enumerate(scores)
+    ]
+
+
+def tables(records: list[Record]) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Table -> series -> heading -> cell, of one block."""
+    return {
+        found.name: {
+            row.series: dict(zip((h.text for h in found.headings), row.cells, strict=True)) for row in block.rows
+        }
+        for found in report("run", records).document.tables()
+        for block in found.blocks
+    }
+
+
+def test_designs_are_told_apart_seed_by_seed() -> None:
+    records = [
+        *learnt("vit", [0.90, 0.70, 0.80, 0.85]),
+        *learnt("linear", [0.89, 0.71, 0.79, 0.855]),
+        *learnt("swin", [0.80, 0.60, 0.71, 0.75]),
+        *learnt("conv", [0.99]),
+    ]
+    rows = tables(records)["accuracy-0-apart"]
+    assert list(rows) == ["conv", "vit", "linear", "swin"], "best first"
+    assert {name: cells["Group"].text for name, cells in rows.items()} == {
+        "conv": GAP, "vit": "1", "linear": "1", "swin": "2",
+    }  # fmt: skip
+    assert rows["conv"]["Interval"].text == "Wilson, over 400 test images of one seed"
+    assert rows["vit"]["Interval"].text == "Student's, over 4 seeds"
+    assert rows["swin"]["Behind the best"].text == "9.8 points" and "told apart" in rows["swin"]["Behind the best"].why
+    assert "not told apart" in rows["linear"]["Behind the best"].why
+    assert rows["vit"]["Loss, last third"].under == "still falling in 4 of 4"
+
+
+def test_speed_is_told_for_the_work() -> None:
+    records = [*learnt("vit", [0.9], macs=2e9, rate=100), *learnt("linear", [0.8], macs=1e9, rate=150)]
+    rows = tables(records)["accuracy-0-work"]
+    assert rows["vit"]["For its work, × vit"].value == 1.0
+    assert (rows["linear"]["× vit"].value, rows["linear"]["For its work, × vit"].value) == (0.5, 0.75)
+    assert "accuracy-0-work" not in tables(learnt("linear", [0.8])), "nothing to compare with"
