@@ -71,7 +71,7 @@ def _behind(pair: Pair | None, number: int) -> Cell:
 
 def _loss(records: Sequence[Record]) -> Cell:
     """The mean fall over seeds, and in how many of them it was more than chance."""
-    found = [fall for record in records if (fall := trend(record.notes.get("losses", [])))]
+    found = [one for record in records if (one := trend(record.notes.get("losses", [])))]
     if not found:
         return Cell(why="too few points of the loss")
     fall = 100 * fmean(one.fall for one in found)
