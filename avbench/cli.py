@@ -86,11 +86,14 @@ def records(run: RunFolder, as_json: Json = False, as_csv: Csv = False) -> None:
 
 
 @app.command()
-def report(run: RunFolder) -> None:
+def report(
+    run: RunFolder,
+    format: Annotated[str, typer.Option(help="html, md, latex, csv, json, parquet; several: md,csv.")] = "html",
+) -> None:
     """Write the report of a run."""
-    from avbench.sweeping import write_report
+    from avbench.reporting import forms_of, write_report
 
-    write_report(run)
+    write_report(run, forms_of(format))
 
 
 @app.command()
@@ -180,7 +183,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except (ValueError, OSError) as error:
-        print(f"avbench: {sentence(error)}", file=sys.stderr)
+        from reports.escape import printable
+
+        print(f"avbench: {printable(sentence(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

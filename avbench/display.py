@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from reports.escape import printable
 from suite.outcome import Event
 from suite.record import Metric, Record
 from suite.units import bytes_text, count_text, duration
@@ -26,9 +27,12 @@ class Display:
         self.last: deque[Text] = deque(maxlen=LINES)
         self.running: dict[str, str] = {}  # by device
         self.progress = Progress(
-            BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.description}", markup=False),
             console=self.console,
-        )  # fmt: skip
+        )
         self.bar = self.progress.add_task("", total=None, left="")
         # once a second: the display must not take time from what is measured
         self.live = Live(console=self.console, refresh_per_second=1, get_renderable=self._picture, transient=True)
@@ -46,14 +50,14 @@ class Display:
     def __call__(self, event: Event) -> None:
         left = f"about {duration(event.seconds_left)} left"
         share = f" {event.fraction:.0%}" if 0 < event.fraction < 1 else ""
-        self.running[event.planned.case.device] = f"{event.planned.case}{share}"
+        self.running[event.planned.case.device] = printable(f"{event.planned.case}{share}")
         self.progress.update(
             self.bar, completed=event.done, total=event.total, left=left, description="\n".join(self.running.values())
         )
         if event.record is None:
             return
         del self.running[event.planned.case.device]
-        line = Text(f"{event.done}/{event.total}  {event.planned.case}  ") + outcome(event.record)
+        line = Text(printable(f"{event.done}/{event.total}  {event.planned.case}  ")) + outcome(event.record)
         self.last.append(line)
         if not self.console.is_terminal:
             self.console.print(line, soft_wrap=True)
@@ -65,7 +69,7 @@ class Display:
 def outcome(record: Record) -> Text:
     """The numbers of a record, or its status and reason."""
     if record.status != "ok":
-        return Text(f"{record.status}: {record.reason}", style="yellow")
+        return Text(printable(f"{record.status}: {record.reason}"), style="yellow")
     numbers = [written(name, record.metrics[name]) for name in SHOWN if name in record.metrics]
     return Text("  ".join(numbers), style="bold")
 

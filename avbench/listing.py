@@ -85,11 +85,13 @@ def show_records(run: Path, as_json: bool, as_csv: bool) -> None:
 
     found = latest(read(run))
     if as_json or as_csv:
+        from reports.frame import combined
         from reports.table import to_csv, to_json
 
         if as_json and as_csv:
             raise ValueError("--json and --csv exclude each other: choose one")
-        sys.stdout.write(to_json(found) if as_json else to_csv(found))
+        table = combined(found)
+        sys.stdout.write(to_json(table) if as_json else to_csv(table))
         return
     left_out = {"layout", "position", "backend", "compiled", "params_budget", "low", "high", "n", "dtype", "seed"}
     shown = {column: _short for column in COLUMNS if column not in left_out}

@@ -28,7 +28,7 @@ RUNS = Path("runs")
 
 def sweep(request: Request, folder: Path | None) -> int:
     """Measures what is asked for and writes the report. Returns the exit code: 0, or 130 after Ctrl-C."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     limits = request.limits()
     chosen = folder or unfinished(request) or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     console.print("planning ...")
@@ -44,6 +44,8 @@ def sweep(request: Request, folder: Path | None) -> int:
     with Display() as display:
         outcome = run(plan, chosen, limits, worker, display, machines, request.as_dict(), seconds)
     console.print(summary(outcome))
+    from avbench.reporting import write_report
+
     write_report(chosen)
     return 130 if outcome.interrupted else 0
 
@@ -63,14 +65,6 @@ def measured(folder: Path) -> set[str]:
     """The ids of the cases that a run folder holds a measurement of."""
     records = read(folder) if (folder / "records.jsonl").exists() else []
     return {r.id for r in records if r.status not in UNTRIED}
-
-
-def write_report(run: Path) -> None:
-    """Writes the report of a run and prints the way to it."""
-    from reports.write import write
-
-    page = write(run)
-    Console(highlight=False, soft_wrap=True).print(f"[link={page.resolve().as_uri()}]{page}[/link]")
 
 
 def unfinished(request: Request) -> Path | None:

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import nn
 
 from avbench.find import find
+from avbench.reporting import show_path
 from reports.attention.look import Look
 from reports.attention.page import write
 from suite.data.pictures import colour, filled
@@ -38,7 +38,7 @@ def view(name: str, image: Path, checkpoint: Path | None, res: str, params: str,
         raise ValueError(f"{name} has no mixer of avbench to look into: choose one of `avbench list`")
     folder = out or Path("views") / re.sub(r"[^\w.-]+", "-", f"{name}-{image.stem}")
     page = write(folder, f"{name}: {image.name}", f"{size} pixels; {about}.", picture, places, looks)
-    Console(highlight=False, soft_wrap=True).print(f"[link={page.resolve().as_uri()}]{page}[/link]")
+    show_path(page)
 
 
 def untrained(name: str, size: Grid, params: str) -> tuple[nn.Module, str]:

@@ -8,7 +8,7 @@ an interval over them. Accuracies that differ in `seed` only: their mean with an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -47,7 +47,7 @@ Row = dict[str, Any]
 def combined(records: Iterable[Record]) -> list[Row]:
     """The rows of the tidy table, as `suite.record.rows` names them, without `round`, with `interval` and `repeats`."""
     kept = [_with_prediction(r) for r in latest(records)]
-    marks = {r.id: tuple(map(str, found)) for r in kept if isinstance(found := r.notes.get("marks"), list) and found}
+    marks = {r.id: tuple(found) for r in kept if isinstance(found := r.notes.get("marks"), list) and found}
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows(kept):
         row["marks"] = marks.get(row["id"], ())
@@ -67,16 +67,23 @@ def _with_prediction(record: Record) -> Record:
 
 def _one(group: list[Row]) -> Row:
     """Many rows of one case -> one."""
-    first = {k: whole(v) if isinstance(v, str) else v for k, v in group[0].items() if k != "round"}
+    first = {k: _whole(v) for k, v in group[0].items() if k != "round"}
     values = [row["value"] for row in group] if first["status"] == "ok" and first["metric"] else []
     marked = [row["marks"] for row in group if row["marks"]]
-    names = dict.fromkeys(name for marks in marked for name in marks)
+    names = dict.fromkeys(whole(str(name)) for marks in marked for name in marks)
     said = f"{', '.join(names)} ({len(marked)} of {len(group)})" if marked else ""
     first |= {"repeats": tuple(values) if len(values) > 1 else (), "marks": said, "interval": ""}
     first["ids"] = tuple(row["id"] for row in group)
     if not values:
         return first | {"n": len(group)}
     return first | (_over_seeds(group, values) if first["quantity"] == "accuracy" else _over_processes(group, values))
+
+
+def _whole(value: Any) -> Any:
+    """The value, its texts such that a file can hold them."""
+    if isinstance(value, tuple):
+        return tuple(map(_whole, value))
+    return whole(value) if isinstance(value, str) else value
 
 
 def _over_seeds(group: list[Row], values: list[float]) -> Row:
@@ -109,10 +116,15 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     mixer was measured alone).
     """
     records = list(records)
-    frame = pd.DataFrame(combined(records))
+    return framed(combined(records), machine_labels(records))
+
+
+def framed(rows: Iterable[Row], machines: Mapping[str, str]) -> pd.DataFrame:
+    """The tidy frame of combined rows; `machines` holds what each machine is called in it."""
+    frame = pd.DataFrame(rows)
     if frame.empty:
         return pd.DataFrame(columns=[*COLUMNS, *ADDED])
-    frame["machine"] = frame["machine"].map(machine_labels(records))
+    frame["machine"] = frame["machine"].map(machines)
     frame["kind"] = frame["quantity"].replace({"memory": "cost", "latency": "cost"})
     frame["pixels"] = (frame["height"] * frame["pixel_width"]) ** 0.5
     frame["params_budget"] = frame["params_budget"].astype("Int64")

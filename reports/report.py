@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reports.colours import Style, styles
 from reports.document import Document, Section
-from reports.frame import tidy
+from reports.frame import Row, combined, framed
+from reports.naming import machine_labels
 from reports.sections import (
     accuracy,
     answers,
@@ -26,15 +27,17 @@ from suite.record import Record
 
 @dataclass(frozen=True)
 class Report:
-    """A document and how the series in it look."""
+    """A document, how the series in it look, and the tidy table that it was computed from."""
 
     document: Document
     looks: dict[str, Style]
+    rows: list[Row]
 
 
 def report(name: str, records: Sequence[Record]) -> Report:
     """The report of the records of one run, the last of each case."""
-    frame = tidy(records)
+    rows = combined(records)
+    frame = framed(rows, machine_labels(records))
     looks = styles(dict(zip(frame["series"], frame["layout"], strict=True)))
     sections: list[Section | None] = []
     if records:
@@ -52,4 +55,4 @@ def report(name: str, records: Sequence[Record]) -> Report:
             run.section(records, frame),
         ]
     lead = run.lead(records, len(looks))
-    return Report(Document(name, lead, run.statuses(records), tuple(s for s in sections if s)), looks)
+    return Report(Document(name, lead, run.statuses(records), tuple(s for s in sections if s)), looks, rows)

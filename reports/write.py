@@ -1,32 +1,82 @@
-"""A run folder -> the files of its report: the page, the tidy table, and each figure as SVG."""
+"""A report -> the files of its forms, all of them views of one document or of the tidy table."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from reports.colours import INK
+from reports.latex import to_latex
+from reports.markdown import to_markdown
 from reports.page import page
 from reports.report import Report, report
-from reports.table import to_csv
+from reports.table import to_csv, to_json, to_parquet
 from suite.record import latest, read
+
+
+def of_run(run: Path) -> Report:
+    """The report of a run folder."""
+    return report(run.resolve().name, latest(read(run)))
 
 
 def write(run: Path) -> Path:
     """Writes run/report/ anew and returns the path of its index.html. ValueError if it cannot be written."""
-    records = latest(read(run))
-    made = report(run.resolve().name, records)
-    folder = run / "report"
+    (path,) = put(of_run(run), run / "report", ("html",))
+    return path
+
+
+def put(made: Report, folder: Path, forms: Iterable[str]) -> list[Path]:
+    """Writes these forms, keys of FORMS, and returns the path of each. ValueError if one cannot be written."""
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for stale in (p for p in (folder / "figures").iterdir() if p.suffix in (".svg", ".png", ".pdf")):
-            stale.unlink()
-        _put(folder / "records.csv", to_csv(records))
-        for name, text in figures(made).items():
-            _put(folder / "figures" / f"{name}.svg", text)
-        _put(folder / "index.html", page(made, ("records.csv",)))
+        return [FORMS[form](made, folder) for form in dict.fromkeys(forms)]
     except OSError as error:
         raise ValueError(f"cannot write the report to {folder} ({error.strerror}): make that folder writable") from None
-    return folder / "index.html"
+
+
+def _html(made: Report, folder: Path) -> Path:
+    """The page, and what it links to."""
+    _csv(made, folder)
+    _clear(folder, ".svg", ".png")
+    for name, text in figures(made).items():
+        _put(folder / "figures" / f"{name}.svg", text)
+    return _put(folder / "index.html", page(made, ("records.csv",)))
+
+
+def _latex(made: Report, folder: Path) -> Path:
+    from reports.paint import pdf  # matplotlib takes half a second to import
+
+    _clear(folder, ".pdf")
+    colours = inks(made)
+    for figure in made.document.figures():
+        _put(folder / "figures" / f"{figure.name}.pdf", pdf(figure.drawing, colours))
+    return _put(folder / "report.tex", to_latex(made.document))
+
+
+def _markdown(made: Report, folder: Path) -> Path:
+    return _put(folder / "report.md", to_markdown(made.document))
+
+
+def _csv(made: Report, folder: Path) -> Path:
+    return _put(folder / "records.csv", to_csv(made.rows))
+
+
+def _json(made: Report, folder: Path) -> Path:
+    return _put(folder / "records.json", to_json(made.rows))
+
+
+def _parquet(made: Report, folder: Path) -> Path:
+    return _put(folder / "records.parquet", to_parquet(made.rows))
+
+
+FORMS: Mapping[str, Callable[[Report, Path], Path]] = {
+    "html": _html,
+    "md": _markdown,
+    "latex": _latex,
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+}
 
 
 def figures(made: Report) -> dict[str, str]:
@@ -40,5 +90,12 @@ def inks(made: Report) -> dict[str, str]:
     return {name: pair[0] for name, pair in INK.items()} | {f"s{s.index}": s.light for s in made.looks.values()}
 
 
-def _put(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "replace"))
+def _clear(folder: Path, *suffixes: str) -> None:
+    """Removes the figures that an older report left."""
+    for stale in (p for p in (folder / "figures").iterdir() if p.suffix in suffixes):
+        stale.unlink()
+
+
+def _put(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+    return path

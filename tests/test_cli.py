@@ -26,7 +26,7 @@ FLAGS = set(
     "res task metric scope params layout position patch decoder classes batch device dtype backend compile mode cache "
     "threads data train-res test-res train-images train-minutes train-batch lr lr-search seeds keep-weights rounds "
     "minutes case-seconds memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason "
-    "triples seed input out show image checkpoint claims".split()
+    "triples seed input out show image checkpoint claims format".split()
 )
 SMALL = "--res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
 SHALLOW = '''"""Shallow: ViT with a single block.

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fakes import failed, made, network, sweep
 
-from reports.frame import tidy
+from reports.frame import combined, tidy
 from reports.interval import of_mean, of_median, possible_ranks, student
 from reports.naming import machine_labels, settings
 from reports.table import to_csv, to_json
@@ -178,7 +178,7 @@ def test_those_that_may_be_first_all_overlap_each_other(starts: list[tuple[int, 
 def test_csv_holds_the_rows_and_no_formula() -> None:
     names = ["=1+1", "+vit", "-vit", "@vit", "\tvit", " =1", "vit"]
     records = [made(network(n, layout="isotropic"), {"macs": Metric(-1.5, "MAC")}) for n in names]
-    rows = list(csv.DictReader(io.StringIO(to_csv(records))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(combined(records)))))
     assert [r["design"] for r in rows] == ["'" + n for n in names[:-1]] + ["vit"]
     assert rows[0]["value"] == "-1.5"
     assert list(rows[0])[: len(COLUMNS)] == list(COLUMNS)
@@ -189,7 +189,7 @@ def test_json_is_strict_and_null_stands_for_what_is_not_there() -> None:
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
-    text = to_json([*sweep(designs=2), failed(network("=x"), "crash", "died")])
+    text = to_json(combined([*sweep(designs=2), failed(network("=x"), "crash", "died")]))
     rows = json.loads(text, parse_constant=refuse)
     assert rows[-1]["value"] is None and rows[-1]["design"] == "=x"
     assert json.loads(to_json([])) == []
