@@ -144,7 +144,8 @@ def test_inside_is_where_the_grid_is() -> None:
 def test_no_tensor_of_side_squared_keys_is_made(op: Any) -> None:
     """The largest tensor inside the operator is well under the side² n e numbers of an unfolded one."""
     q, k, side = drawn(1, 1, 32, 32, 64), drawn(1, 1, 32, 32, 64), 7
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, profile_memory=True, acc_events=True) as profile:
         op(q, k, side)
     largest = max(event.self_cpu_memory_usage for event in profile.events())
     assert 0 < largest < side**2 * k.nbytes / 4

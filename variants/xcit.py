@@ -42,7 +42,7 @@ class CrossCovariance(Mixer):
         b, y, x_, d = x.shape
         qkv = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1)
         q, k, v = (t.permute(0, 2, 3, 1) for t in qkv.unbind(2))  # b h e n, three times
-        lengths = q.norm(dim=-1)[..., :, None] * k.norm(dim=-1)[..., None, :]  # b h e e
+        lengths = q.norm(dim=-1, keepdim=True) * k.norm(dim=-1, keepdim=True).mT  # b h e e
         A = (q @ k.mT / lengths.clamp_min(1e-24) * self.temperature).softmax(-1)  # b h e e
         return self.to_out((A @ v).permute(0, 3, 1, 2).reshape(b, y, x_, d))
 
