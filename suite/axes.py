@@ -38,19 +38,20 @@ class Learning:
     """How the networks of accuracy cases learn. ValueError on a number that cannot be."""
 
     data: tuple[Data, ...] = (Data(),)
-    images: int = 2000
+    images: int = 8000
     minutes: float = 1.0  # 0: until all images are seen
     batch: int = 16
-    lr: float = 2e-3
+    lr: float = 1e-3
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
     seeds: int = 1
     size: Grid | None = None  # None: every resolution of the run, each with a network of its own
+    most: Grid | None = None  # where it is every resolution: what is larger than this learns at this one
     tests: tuple[Grid, ...] = ()  # further sizes at which each trained network is tested
 
     def __post_init__(self) -> None:
         _at_least_one({"seeds": self.seeds, "train-batch": self.batch})
         if not 0 < min(self.lr, *self.lrs, 1.0):
-            raise ValueError("a learning rate must be above 0: give --lr a number such as 2e-3")
+            raise ValueError("a learning rate must be above 0: give --lr a number such as 1e-3")
         if self.images < 0 or self.minutes < 0 or not (self.images or self.minutes):
             raise ValueError("training has no end: give --train-images or --train-minutes a number above 0")
 
@@ -138,8 +139,11 @@ class Axes:
         return ("warm",) if device == "cpu" else self.caches
 
     def size_of(self, quantity: str, resolution: Grid) -> Grid:
-        """The size of the networks of a quantity at a resolution of the run: one for all where they learn at one."""
-        return self.learning.size if quantity == "accuracy" and self.learning.size else resolution
+        """The size of the networks of a quantity at a resolution of the run; see Learning for those that learn."""
+        learning = self.learning
+        if quantity != "accuracy":
+            return resolution
+        return learning.size or min(resolution, learning.most or resolution, key=lambda size: size.n)
 
     def classes_of(self, task: str) -> int:
         """The classes of the networks that are counted and timed for a task."""

@@ -116,7 +116,7 @@ class Network:
 
     def accuracy(self, case: Case, side: int) -> Record:
         metric, data, chance = ("top1", "grating", 0.25) if case.task == "classification" else ("miou", "legend", 0.25)
-        case = replace(case, batch=16, data=f"scenes:{data}", train_images=2000, train_minutes=1.0, lr=2e-3)
+        case = replace(case, batch=16, data=f"scenes:{data}", train_images=8000, train_minutes=1.0, lr=1e-3)
         if side > 384 or self.name == "pixel":
             return lost(case, "not_reached", "not reached, needs about 14 min: start the same command again", {})
         ceiling = CEILINGS[side] if metric == "top1" else 1.0
@@ -130,7 +130,7 @@ class Network:
         metrics |= {f"{metric}@{t}": score(ceiling - lost) for t, lost in tests.items()}
         if metric == "miou":
             metrics |= {f"miou_keys{k}": score(1 - 0.1 * k) for k in (1, 2, 3, 4)}
-        metrics |= {"images_seen": Metric(2000, ""), "train_seconds": Metric(41.0, "s"), "lr": Metric(2e-3, "")}
+        metrics |= {"images_seen": Metric(8000, ""), "train_seconds": Metric(41.0, "s"), "lr": Metric(1e-3, "")}
         notes = {"losses": [[0, 1.39], [1000, 0.7], [2000, 0.31]], "stopped_by": "images"}
         return self.unless_failed(made(case, metrics, notes=notes, started=at(side)))
 

@@ -56,9 +56,17 @@ def test_options_of_learning() -> None:
     assert [(data.name, dict(data.classes)) for data in learning.data] == [
         ("digits", {"classification": 10}), ("scenes:grating", {"classification": 4}),
     ]  # fmt: skip
-    assert (learning.batch, learning.seeds, learning.lr, learning.lrs) == (8, 3, 2e-3, ())
+    assert (learning.batch, learning.seeds, learning.lr, learning.lrs) == (8, 3, 1e-3, ())
     assert replace(asked, lr=0.1).axes().learning.lr == 0.1
-    assert replace(asked, lr_search=True).axes().learning.lrs == (5e-4, 1e-3, 2e-3, 4e-3)
+    assert replace(asked, lr_search=True).axes().learning.lrs == (3e-4, 1e-3, 3e-3)
+
+
+def test_without_a_gpu_what_is_large_learns_at_64_pixels_unless_told_otherwise() -> None:
+    asked = Request(device="cpu", res="32,224,512", task="classification", metric="accuracy")
+    assert [c.resolution for c in cases(asked.axes())] == ["32", "64"]
+    assert [c.resolution for c in cases(replace(asked, train_res="96").axes())] == ["96"]
+    everywhere = replace(asked.axes(), learning=replace(asked.axes().learning, most=None))
+    assert [c.resolution for c in cases(everywhere)] == ["32", "224", "512"]
 
 
 @pytest.mark.parametrize(

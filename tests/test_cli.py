@@ -28,7 +28,8 @@ FLAGS = set(
     "minutes case-seconds memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason "
     "triples seed input out show image checkpoint claims format".split()
 )
-SMALL = "--device cpu --res 32 --task classification --metric params,memory,latency --rounds 1 --minutes 5 --threads 1".split()
+SMALL = "--device cpu --threads 1 --res 32 --task classification --metric params,memory,latency".split()
+SMALL += "--rounds 1 --minutes 5".split()
 SHALLOW = '''"""Shallow: ViT with a single block.
 
 Paper    2010.11929.
