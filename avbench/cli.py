@@ -58,11 +58,20 @@ def data(
 
 @app.command()
 @takes_request
-def plan(request: Request, as_json: Json = False, as_csv: Csv = False) -> None:
+def plan(
+    request: Request,
+    fits: Annotated[str, typer.Option(help="Instead, the largest size and batch that a memory holds: 24GB.")] = "",
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
     """What a sweep would measure and what it would cost, before it starts."""
+    from avbench.fitting import show_fits
     from avbench.planning import planned, show_plan
 
-    show_plan(planned(request), as_json, as_csv)
+    if fits:
+        show_fits(request, fits, as_json, as_csv)
+    else:
+        show_plan(planned(request), as_json, as_csv)
 
 
 @app.command()
@@ -88,14 +97,12 @@ def records(run: RunFolder, as_json: Json = False, as_csv: Csv = False) -> None:
 @app.command()
 def report(
     run: RunFolder,
-    other: Annotated[Path | None, typer.Argument(help="A second run, to be shown beside the first.")] = None,
     format: Annotated[str, typer.Option(help="html, md, latex, csv, json, parquet; several: md,csv.")] = "html",
 ) -> None:
-    """Write the report of a run, or of two side by side."""
-    from avbench.reporting import forms_of, write_comparison, write_report
+    """Write the report of a run."""
+    from avbench.reporting import forms_of, write_report
 
-    forms = forms_of(format)
-    write_comparison(run, other, forms) if other else write_report(run, forms)
+    write_report(run, forms_of(format))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -16,22 +16,29 @@ from avbench.table import plain, show
 from suite.afford import afford
 from suite.axes import Limits
 from suite.case import Case
+from suite.fill import chosen
 from suite.machine import calibrate, default_threads
 from suite.plan import Plan, Planned, plan
+from suite.record import Record, latest
+from suite.run import UNTRIED
 from suite.units import bytes_text, count_text, duration
 
 
-def planned(request: Request, limits: Limits | None = None, held: Collection[str] = ()) -> Plan:
-    """Finds the designs, calibrates the machine and plans what is not `held` yet. ValueError says what cannot be."""
+def planned(request: Request, limits: Limits | None = None, before: Sequence[Record] = ()) -> Plan:
+    """Finds the designs, calibrates the machine and plans what goes on from the records that were there `before`.
+
+    ValueError says what cannot be.
+    """
     from avbench.claims import requests
 
     limits = limits or request.limits()
-    plans = [planned_alone(one, limits) for one in (requests(request) if request.claims else [request])]
+    plans = [planned_alone(one, limits, before) for one in (requests(request) if request.claims else [request])]
     cases = {p.case.id: p for made in plans for p in made.cases}
+    held = {r.id for r in latest(before) if r.status not in UNTRIED}
     return afford(Plan(tuple(cases.values())), limits, held)
 
 
-def planned_alone(request: Request, limits: Limits) -> Plan:
+def planned_alone(request: Request, limits: Limits, before: Sequence[Record] = ()) -> Plan:
     """The plan of one request, whatever the run's minutes."""
     axes = request.axes()
     designs = [find(name) for name in request.designs or names()]
@@ -40,7 +47,7 @@ def planned_alone(request: Request, limits: Limits) -> Plan:
         for device, dtype in product(axes.devices, axes.dtypes)
         for threads in axes.threads_of(device)
     }
-    return plan(designs, axes, calibrations, limits, processes=default_threads())
+    return plan(designs, axes, calibrations, limits, processes=default_threads(), filled=chosen(before))
 
 
 def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
@@ -58,9 +65,7 @@ def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
 def brief(planned: Planned, times: int) -> dict[str, Any]:
     """A case as one row for people; `times` is how often it is measured."""
     case = planned.case
-    return {
-        "design": case.design,
-        "task": f"{case.task.removesuffix('ification').removesuffix('entation')} {case.decoder}".rstrip(),
+    return network(case) | {
         "px": case.resolution,
         "case": told(case),
         "x": times,
@@ -70,6 +75,12 @@ def brief(planned: Planned, times: int) -> dict[str, Any]:
         "measuring": planned.seconds,
         "not tried": f"{planned.status.replace('_', ' ')}: {planned.reason}" if planned.reason else None,
     }
+
+
+def network(case: Case) -> dict[str, Any]:
+    """The design and the task, with its decoder: `seg linear`."""
+    task = case.task.removesuffix("ification").removesuffix("entation")
+    return {"design": case.design, "task": f"{task} {case.decoder}".rstrip()}
 
 
 def told(case: Case) -> str:
@@ -82,7 +93,8 @@ def told(case: Case) -> str:
         case.backend: case.backend != "sdpa",
         "compiled": case.compiled,
         "warm": case.cache == "warm" and case.device != "cpu",
-        f"batch {case.batch}": case.batch > 1 and case.quantity != "accuracy",
+        f"batch {case.batch}": case.batch > 1 and case.quantity != "accuracy" and not case.fills_memory,
+        f"largest batch, {case.batch}": case.fills_memory,
         f"{case.threads} threads": case.threads > 1 and case.quantity in ("memory", "latency"),
     }
     return " ".join([case.quantity, *(word for word, shown in unusual.items() if shown)])
@@ -102,6 +114,7 @@ def row(planned: Planned) -> dict[str, Any]:
         "scope": case.scope,
         "mode": case.mode,
         "batch": case.batch,
+        "fills_memory": case.fills_memory,
         "device": case.device,
         "dtype": case.dtype,
         "backend": case.backend,

@@ -46,7 +46,9 @@ class Request:
         "", "What segments: linear, naive, pup, mla, uper, uper:128; by default each design's own.", NETWORKS
     )
     classes: int | None = option(None, "By default as many as the data has.", NETWORKS)
-    batch: str = option("1", "Images at once, for memory and latency.", WORK)
+    batch: str = option(
+        "1", "Images at once, for memory and latency; max: the largest power of 2 that should fit.", WORK
+    )
     device: str = option("", "cpu, cuda, cuda:1; by default cuda where there is one.", WORK)
     dtype: str = option("float32", "float32, bfloat16, float16.", WORK)
     backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form; flex: flex_attention.", WORK)
@@ -87,7 +89,7 @@ class Request:
 
     def axes(self) -> Axes:
         """What is varied. ValueError says which option cannot be read."""
-        from suite.axes import Axes
+        from suite.axes import MAX, Axes
         from suite.machine import default_threads
         from suite.units import parse_count, parse_size
 
@@ -100,7 +102,7 @@ class Request:
             positions=_listed(self.position) or ("",),
             patch=self.patch,
             decoders=_listed(self.decoder) or ("",),
-            batches=tuple(_whole(text, "batch") for text in _listed(self.batch)),
+            batches=tuple(text if text == MAX else _whole(text, "batch") for text in _listed(self.batch)),
             devices=self.device_names(),
             dtypes=_listed(self.dtype),
             backends=_listed(self.backend),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +17,8 @@ from avbench.request import Request
 from suite.fingerprint import fingerprint
 from suite.outcome import Outcome
 from suite.plan import Plan
-from suite.record import STARTS, read, starts
-from suite.run import UNTRIED, run
+from suite.record import Record, read
+from suite.run import STARTS, run
 from suite.training.keep import Keep
 from suite.units import duration
 from suite.worker import Worker
@@ -32,7 +33,7 @@ def sweep(request: Request, folder: Path | None) -> int:
     chosen = folder or unfinished(request) or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     console.print("planning ...")
     began = time.monotonic()
-    plan = planned(request, limits, measured(chosen))
+    plan = planned(request, limits, records_of(chosen))
     console.print(f"{total(plan)}; writing to {chosen}{' (going on)' if (chosen / STARTS).exists() else ''}")
 
     def worker() -> Worker:
@@ -60,20 +61,27 @@ def machines_of(plan: Plan) -> dict[str, dict[str, Any]]:
     return found
 
 
-def measured(folder: Path) -> set[str]:
-    """The ids of the cases that a run folder holds a measurement of."""
-    records = read(folder) if (folder / "records.jsonl").exists() else []
-    return {r.id for r in records if r.status not in UNTRIED}
+def records_of(folder: Path) -> list[Record]:
+    """The records that a run folder holds, if any."""
+    return read(folder) if (folder / "records.jsonl").exists() else []
 
 
 def unfinished(request: Request) -> Path | None:
     """The newest folder of runs/ that this same request began and did not end."""
     for folder in sorted(RUNS.glob("*/"), reverse=True):
-        notes = starts(folder)
+        notes = notes_of(folder)
         begun = [note["request"] for note in notes if "request" in note]
         if begun and begun[-1] == request.as_dict() and notes[-1].get("not_reached") != 0:
             return folder
     return None
+
+
+def notes_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's starts.jsonl; none if it is missing or broken."""
+    try:
+        return [json.loads(line) for line in (folder / STARTS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
 
 
 def summary(outcome: Outcome) -> str:

@@ -26,6 +26,7 @@ PREDICTED = {  # quantity -> the note that holds its prediction, and the metric 
     "memory": ("predicted_bytes", "predicted_bytes", "bytes", 1),
     "latency": ("predicted_seconds", "predicted_ms", "ms", 1000),
 }
+OF_LARGEST = ("throughput_img_s", "largest_batch")  # what compares where each design has a largest batch of its own
 ADDED = (
     "quantity",
     "machine",
@@ -102,6 +103,8 @@ def _over_seeds(group: list[Row], values: list[float]) -> Row:
 def _over_processes(group: list[Row], values: list[float]) -> Row:
     if len(group) == 1:
         return {"interval": "" if group[0]["low"] is None else "within one process"}
+    if group[0]["low"] is None and len(set(values)) == 1:
+        return {"n": len(group)}  # exact in each
     centre, low, high = of_median(values)
     return {"value": centre, "low": low, "high": high, "n": len(group), "interval": f"over {len(group)} processes"}
 
@@ -120,8 +123,8 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def framed(rows: Iterable[Row], machines: Mapping[str, str]) -> pd.DataFrame:
-    """The tidy frame of combined rows; `machines` holds what each machine is called in it."""
-    frame = pd.DataFrame(rows)
+    """The tidy frame of combined rows, of those that compare; `machines` holds what each machine is called in it."""
+    frame = pd.DataFrame([row for row in rows if comparable(row)])
     if frame.empty:
         return pd.DataFrame(columns=[*COLUMNS, *ADDED])
     frame["machine"] = frame["machine"].map(machines)
@@ -134,6 +137,11 @@ def framed(rows: Iterable[Row], machines: Mapping[str, str]) -> pd.DataFrame:
     frame["setting"] = settings(frame)
     # Python's own strings: rows are read one by one, and there Arrow's take several times as long
     return frame.astype(dict.fromkeys(frame.select_dtypes("str").columns, "object"))
+
+
+def comparable(row: Row) -> bool:
+    """Whether the row means the same for every design: time and memory of a largest batch are of so many images."""
+    return not row["fills_memory"] or row["status"] != "ok" or row["metric"] in OF_LARGEST
 
 
 def rows_of(frame: pd.DataFrame) -> list[Row]:

@@ -51,7 +51,7 @@ def kind(metric: str) -> str:
     """Which ladder of units a metric climbs."""
     if metric in BOUNDS or metric.split("_")[0] in HEADLINES:  # `miou_keys3` is the mIoU of a group
         return "score"
-    if metric.startswith("params"):
+    if metric.startswith("params") or metric == "largest_batch":
         return "count"
     for end, name in (("bytes", "bytes"), ("_ms", "ms"), ("img_s", "rate"), ("macs", "macs"), ("flops", "ops")):
         if metric.endswith(end):

@@ -17,8 +17,9 @@ FIRST_SHARE = 0.7  # of the run's minutes, for static quantities and the first r
 def afford(plan: Plan, limits: Limits, held: Collection[str] = ()) -> Plan:
     """The plan, in which the dearest networks are too slow where the first round would outgrow its share.
 
-    A network at one size keeps all of its memory and latency cases or none. Cases that are `held` cost nothing: a
-    later start affords dearer networks. A limit that the user gave stands.
+    A network at one size keeps all of its memory and latency cases or none, and those of its largest batch by
+    themselves. Cases that are `held` cost nothing: a later start affords dearer networks. A limit that the user gave
+    stands.
     """
     if limits.minutes is None or not limits.shared:
         return plan
@@ -50,7 +51,7 @@ def _timed(planned: Planned) -> bool:
 def _network(planned: Planned) -> str:
     """What the cases of one network on one device at one size have in common."""
     case = planned.case
-    return f"{case.design} {case.scope} {case.recipe} {case.task} {case.resolution} {case.device}"
+    return f"{case.design} {case.scope} {case.recipe} {case.task} {case.resolution} {case.device} {case.fills_memory}"
 
 
 def _cheapest(seconds: Mapping[str, float], room: float) -> frozenset[str]:

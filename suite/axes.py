@@ -22,6 +22,7 @@ USUAL = ("params", "macs", "memory", "latency", "accuracy")  # what a run measur
 OF_A_MIXER = frozenset({"static", "memory", "latency", "probe"})  # quantities that a mixer has alone
 DTYPES = ("float32", "bfloat16", "float16")
 BACKENDS = ("sdpa", "math", "flex")
+MAX = "max"  # a batch: the largest that should fit, see suite/fill.py
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Axes:
     positions: tuple[str, ...] = ("",)  # "" is the design's own
     patch: int = 0  # the most pixels a token is wide, see Design.with_patch; 0: as each design has it
     decoders: tuple[str, ...] = ("",)  # of segmentation; "" is the design's own
-    batches: tuple[int, ...] = (1,)
+    batches: tuple[int | str, ...] = (1,)  # or MAX
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ("float32",)
     backends: tuple[str, ...] = ("sdpa",)
@@ -120,7 +121,7 @@ class Axes:
                 "rounds": self.rounds,
                 "params": self.params,
                 "threads": min(self.threads, default=0),
-                "batch": min(self.batches, default=0),
+                "batch": min((1 if batch == MAX else int(batch) for batch in self.batches), default=0),
                 "classes": 1 if self.classes is None else self.classes,
             }
         )

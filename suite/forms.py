@@ -1,4 +1,4 @@
-"""The forms in which one design is planned: with each decoder; and whether its networks tell their layers."""
+"""The forms of one design: in a layout, with a position, with each decoder; whether its networks tell their layers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import torch
 
 from suite.case import Case
 from variants.contract import Buildable, Design, Grid
+
+
+def shaped(design: Design, layout: str, position: str, patch: int) -> Design:
+    """The design in this layout, with this position, with tokens of at most `patch` pixels; "" and 0: as it is."""
+    design = design.in_layout(layout) if layout else design
+    design = design.with_position(position) if position else design
+    return design.with_patch(patch) if patch else design
 
 
 def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design | ValueError]:

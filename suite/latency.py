@@ -30,7 +30,10 @@ def latency(case: Case, network: nn.Module, frequencies: Frequencies, limit_s: f
     samples = {"latency_ms": timing.samples_ms, "cpu_ms": timing.cpu_samples_ms}
     if timing.device_samples_ms:
         samples["device_ms"] = list(timing.device_samples_ms)
-    return Record(case, "ok", metrics=metrics_of(samples, case.batch), samples=samples, notes=circumstances(timing))
+    metrics = metrics_of(samples, case.batch)
+    if case.fills_memory:
+        metrics["largest_batch"] = Metric(case.batch, "images")
+    return Record(case, "ok", metrics=metrics, samples=samples, notes=circumstances(timing))
 
 
 def inputs_of(case: Case, network: nn.Module) -> Callable[[], Tensor]:

@@ -5,33 +5,30 @@ Pure: it builds no weights and times nothing. A network is simulated once for ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, product
-from typing import NamedTuple
 
 from suite import flex
-from suite.alone import Alone
-from suite.axes import OF_A_MIXER, Axes, Limits
+from suite.axes import MAX, OF_A_MIXER, Axes, Limits
 from suite.case import Case
-from suite.fold import Fold
+from suite.fill import largest_batch, workload
 from suite.forked import mapped
-from suite.forms import tells_layers, with_decoders
+from suite.forms import shaped, tells_layers
 from suite.machine import Calibration
 from suite.predict import Prediction, case_seconds, predict
-from suite.simulate import Simulated, simulate
+from suite.simulate import simulate
+from suite.simulations import Simulate, Simulations
 from suite.training.cases import trainings
 from suite.units import bytes_text, duration
-from variants.contract import Buildable, Design, Grid
+from variants.contract import Design, Grid
 
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need
 FIELD_IMAGES = 3  # of noise, over which an effective field is averaged
 
 Calibrations = Mapping[tuple[str, str, int], Calibration]
 """By device, dtype and threads."""
-Simulate = Callable[..., Simulated]
-"""`suite.simulate.simulate`, or a test's own."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,15 @@ def plan(
     limits: Limits,
     simulate: Simulate = simulate,
     processes: int = 1,
+    filled: Mapping[Case, int] | None = None,
 ) -> Plan:
     """The plan of a run, worked out by several processes where the platform can fork.
 
+    `filled` holds the largest batches that the run began with, see suite/fill.py.
+
     ValueError if not one case applies: its message is the first case's reason.
     """
-    one = partial(plan_one, axes=axes, calibrations=calibrations, limits=limits, simulate=simulate)
+    one = partial(plan_one, axes=axes, calibrations=calibrations, limits=limits, simulate=simulate, filled=filled or {})
     shapes = list(product(designs, axes.layouts, axes.positions))
     planned = list(chain.from_iterable(mapped(one, shapes, min(processes, len(shapes)))))
     if planned and all(p.status == "not_applicable" for p in planned):
@@ -84,21 +84,20 @@ def plan(
 
 
 def plan_one(
-    shape: tuple[Design, str, str], axes: Axes, calibrations: Calibrations, limits: Limits, simulate: Simulate
+    shape: tuple[Design, str, str],
+    axes: Axes,
+    calibrations: Calibrations,
+    limits: Limits,
+    simulate: Simulate,
+    filled: Mapping[Case, int],
 ) -> list[Planned]:
     """Every case of a design in one layout with one position; rows with the reason if it does not go there."""
     design, layout, position = shape
     try:
-        fitted = _shaped(design, layout, position, axes.patch).fitted(axes.params)
+        fitted = shaped(design, layout, position, axes.patch).fitted(axes.params)
     except ValueError as error:
         return list(_refused(design, layout, position, axes, str(error)))
-    return list(Planner(fitted, axes, calibrations, limits, simulate).cases())
-
-
-def _shaped(design: Design, layout: str, position: str, patch: int) -> Design:
-    shaped = design.in_layout(layout) if layout else design
-    shaped = shaped.with_position(position) if position else shaped
-    return shaped.with_patch(patch) if patch else shaped
+    return list(Planner(fitted, axes, calibrations, limits, simulate, filled).cases())
 
 
 def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str) -> Iterator[Planned]:
@@ -124,28 +123,21 @@ def _refused(design: Design, layout: str, position: str, axes: Axes, reason: str
         )
 
 
-class Workload(NamedTuple):
-    """All that decides a simulation of one image."""
-
-    task: str
-    classes: int
-    size: Grid
-    mode: str
-    dtype: str
-    backend: str
-
-
 class Planner:
     """Plans one fitted design, each of whose networks is simulated once."""
 
     def __init__(
-        self, design: Design, axes: Axes, calibrations: Calibrations, limits: Limits, simulate: Simulate
+        self,
+        design: Design,
+        axes: Axes,
+        calibrations: Calibrations,
+        limits: Limits,
+        simulate: Simulate,
+        filled: Mapping[Case, int],
     ) -> None:
-        self.design, self.axes, self.calibrations = design, axes, calibrations
-        self.limits, self.simulate = limits, simulate
-        self.decoders = with_decoders(design, axes.decoders)
-        self.seen: dict[tuple[str, Workload], Simulated | Exception] = {}
-        self.folds: dict[tuple[Grid, str, str], Fold] = {}
+        self.design, self.axes, self.calibrations, self.limits = design, axes, calibrations, limits
+        self.filled = filled
+        self.simulated = Simulations(design, axes.decoders, simulate)
 
     def cases(self) -> Iterator[Planned]:
         """All of them: resolution by resolution, task by task."""
@@ -155,25 +147,11 @@ class Planner:
         for size, scope, task, quantity in product(axes.resolutions, axes.scopes, axes.tasks, axes.quantities):
             if scope == "network" and quantity != "probe":
                 for case in quantities[quantity](size, task):
-                    yield from map(self.planned, self._decoded(case))
+                    yield from map(self.planned, self.simulated.decoded(case))
             elif scope == "mixer" and task == axes.tasks[0] and quantity in OF_A_MIXER:
                 for case in quantities[quantity](size, "classification"):
                     if case.mode == "inference":
                         yield self.planned(replace(case, scope="mixer", classes=1))
-
-    def _decoded(self, case: Case) -> Iterator[Case]:
-        """The case as it is; for segmentation, one for each decoder."""
-        if case.task != "segmentation":
-            yield case
-            return
-        for decoder, form in self.decoders.items():
-            yield replace(case, decoder=decoder, recipe="" if isinstance(form, ValueError) else str(form))
-
-    def _form(self, case: Case) -> Buildable | ValueError:
-        """The design with the case's decoder, or why it does not take it; or its mixer."""
-        if case.scope == "mixer":
-            return Alone(self.design)
-        return self.decoders[case.decoder] if case.task == "segmentation" else self.design
 
     def planned(self, case: Case) -> Planned:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
@@ -181,17 +159,18 @@ class Planner:
             return Planned(case, "not_applicable", refusal)
         if refusal := flex.refusal(case):
             return Planned(case, "not_applicable", refusal)
-        if isinstance(form := self._form(case), ValueError):
+        if isinstance(form := self.simulated.form(case), ValueError):
             return Planned(case, "not_applicable", str(form))
         if case.quantity == "field" and not tells_layers(form, case):
             return Planned(case, "not_applicable", f"{case.design} does not tell its layers: leave out --metric field")
         calibration = self.calibrations[case.device, case.dtype, case.threads]
         free = self.limits.memory_bytes or int(SPARE * calibration.available_bytes)
         try:
-            cost = predict(case, self._simulated, calibration)
+            case = self._filled(case, calibration, free)
+            cost = predict(case, self.simulated, calibration)
             while case.quantity == "accuracy" and cost.needed_bytes > free and case.at_once != 1 < case.batch:
                 case = replace(case, at_once=(case.at_once or case.batch) // 2)
-                cost = predict(case, self._simulated, calibration)
+                cost = predict(case, self.simulated, calibration)
         except ValueError as error:
             return Planned(case, "not_applicable", str(error))
         except Exception as error:  # a design that breaks here breaks in its worker too, and there it becomes a row
@@ -200,6 +179,17 @@ class Planner:
         seconds = case_seconds(case, cost, self.limits.case_seconds)
         status, reason = self._verdict(case, cost, seconds, free)
         return Planned(case, status, reason, cost.macs, cost.peak_bytes, cost.pass_seconds, seconds)
+
+    def _filled(self, case: Case, calibration: Calibration, free: int) -> Case:
+        """The case; if it fills the memory, with the batch that the run began with, or the largest that should fit."""
+        if not case.fills_memory:
+            return case
+
+        def cost(batch: int) -> Prediction:
+            return predict(replace(workload(case), batch=batch), self.simulated, calibration)
+
+        known = self.filled.get(workload(case))
+        return replace(case, batch=known or largest_batch(cost, free, self.limits.case_seconds))
 
     def _verdict(self, case: Case, cost: Prediction, seconds: float, free: int) -> tuple[str, str]:
         """Status and reason. Counting needs neither memory nor time, so it is tried whatever the size."""
@@ -217,22 +207,6 @@ class Planner:
         status = "too_large" if large else "too_slow" if reasons else "ok"
         return status, "; ".join(reasons)
 
-    def _simulated(self, case: Case) -> Simulated:
-        """The simulation of the case's network, taken once. Raises whatever it raised."""
-        size, form = Grid(case.height, case.width), self._form(case)
-        work = Workload(case.task, case.classes, size, case.mode, case.dtype, case.backend)
-        key = f"{case.scope} {case.decoder}", work
-        if key not in self.seen:
-            try:
-                fold = self.folds.setdefault((size, case.dtype, case.backend), Fold(case.backend))
-                self.seen[key] = self.simulate(form, **work._asdict(), fold=fold)
-            except Exception as error:
-                self.seen[key] = error
-        found = self.seen[key]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
     def _static(self, size: Grid, task: str) -> Iterator[Case]:
         yield replace(self._case("static", size, task), device=self.axes.devices[0], dtype=self.axes.dtypes[0])
 
@@ -248,12 +222,15 @@ class Planner:
 
     def _workloads(self, quantity: str, size: Grid, task: str) -> list[Case]:
         axes, case = self.axes, self._case(quantity, size, task)
-        return [
-            replace(case, device=device, dtype=dtype, backend=backend, compiled=compiled, batch=batch, threads=threads)
-            for device, dtype, backend, compiled, batch in product(
-                axes.devices, axes.dtypes, axes.backends, axes.compiles, axes.batches
-            )
+        workloads = product(axes.devices, axes.dtypes, axes.backends, axes.compiles)
+        cases = [
+            replace(case, device=device, dtype=dtype, backend=backend, compiled=compiled, threads=threads)
+            for device, dtype, backend, compiled in workloads
             for threads in axes.threads_of(device)
+        ]
+        return [
+            replace(case, fills_memory=True) if batch == MAX else replace(case, batch=int(batch))
+            for case, batch in product(cases, axes.batches)
         ]
 
     def _field(self, size: Grid, task: str) -> Iterator[Case]:

@@ -46,17 +46,23 @@ class Prediction:
 
 
 def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
-    """The cost of one pass of the case. Raises whatever the simulation raises."""
+    """The cost of one pass of the case. Raises whatever the simulation raises.
+
+    A pass whose memory or time is measured is simulated with its batch; elsewhere one image stands for all.
+    """
     forward = simulated(replace(case, mode="inference", batch=1))
     mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
-    work = forward if case.quantity in ("static", "probe") else simulated(replace(case, mode=mode, batch=1))
     at_once = case.at_once or case.batch
-    part = batched(work, at_once)
-    most = batched(work, PROBE_COPIES) if case.quantity == "probe" else part
+    if case.quantity in ("memory", "latency"):
+        part = simulated(case)
+    else:
+        work = forward if case.quantity in ("static", "probe") else simulated(replace(case, mode=mode, batch=1))
+        part = batched(work, at_once)
+    most = batched(part, PROBE_COPIES) if case.quantity == "probe" else part
     return Prediction(
         macs=forward.macs,
         peak_bytes=most.peak_bytes,
-        needed_bytes=most.peak_bytes + most.resting_bytes,
+        needed_bytes=most.needed_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
         tests_seconds=sum(tests_seconds(case, simulated, calibration)),
@@ -74,11 +80,12 @@ def tests_seconds(case: Case, simulated: Callable[[Case], Simulated], calibratio
 
 
 def batched(work: Simulated, batch: int) -> Simulated:
-    """The pass of one image, for a batch: gradients and optimiser state stay as they are, all else is multiplied."""
+    """The pass of one image, for a batch: weights, gradients and optimiser state stay, all else is multiplied."""
     fixed = sum(work.by_category.get(name, 0) for name in ("gradients", "optimiser"))
     return replace(
         work,
         peak_bytes=fixed + batch * (work.peak_bytes - fixed),
+        resting_bytes=work.resting_bytes + (batch - 1) * work.input_bytes,
         macs_by={kind: batch * macs for kind, macs in work.macs_by.items()},
         moved_bytes=batch * work.moved_bytes,
     )

@@ -39,11 +39,17 @@ class Simulated:
     other_flops: int  # see suite/account.py
     moved_bytes: int  # read and written, summed over operators
     kernels: int  # calls of operators
+    input_bytes: int = 0  # of the resting ones: images and labels
 
     @property
     def macs(self) -> int:
         """All multiply-adds."""
         return sum(self.macs_by.values())
+
+    @property
+    def needed_bytes(self) -> int:
+        """All that the process holds at the peak."""
+        return self.peak_bytes + self.resting_bytes
 
 
 def simulate(
@@ -133,4 +139,5 @@ def result(account: Account) -> Simulated:
         other_flops=account.other_flops,
         moved_bytes=account.moved_bytes + 7 * state // 2,  # AdamW: reads weight, gradient, 2 moments, writes 3
         kernels=sum(operators.values()),
+        input_bytes=account.at_peak["input"],
     )

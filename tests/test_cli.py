@@ -26,7 +26,7 @@ FLAGS = set(
     "res task metric scope params layout position patch decoder classes batch device dtype backend compile mode cache "
     "threads data train-res test-res train-images train-minutes train-batch lr lr-search seeds keep-weights rounds "
     "minutes case-seconds memory run max-ms max-memory min-accuracy noise json csv help exact base head accept reason "
-    "triples seed input out show image checkpoint claims format".split()
+    "triples seed input out show image checkpoint claims format fits".split()
 )
 SMALL = "--device cpu --threads 1 --res 32 --task classification --metric params,memory,latency".split()
 SMALL += "--rounds 1 --minutes 5".split()
@@ -141,6 +141,18 @@ def test_plan_prints_every_case_and_the_total(capsys: pytest.CaptureFixture[str]
     assert all(row["macs"] and row["peak_bytes"] and row["seconds"] for row in rows)
 
 
+def test_plan_says_what_a_memory_holds(capsys: pytest.CaptureFixture[str], mine: str) -> None:
+    asked = ("plan", mine, "--task", "classification", "--res", "32,64", "--mode", "inference,train", "--fits")
+    code, out, _ = call(capsys, *asked, "20MB")
+    assert code == 0 and "20.0 MB. Predicted, nothing was allocated" in out
+    few, many = (json.loads(call(capsys, *asked, memory, "--json")[1]) for memory in ("20MB", "200MB"))
+    assert [row["mode"] for row in few] == ["inference", "train"]
+    for less, more in zip(few, many, strict=True):
+        assert all(less[name] < more[name] for name in ("memory_bytes", "largest_px", "batch@32", "batch@64"))
+    (header, *_) = call(capsys, *asked, "20MB", "--csv")[1].splitlines()
+    assert header.split(",") == list(few[0])
+
+
 def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(call(capsys, "plan", "pixel", "--res", "1024", "--task", "classification", "--json")[1])
     latency = next(row for row in rows if row["quantity"] == "latency")
@@ -163,6 +175,7 @@ def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[st
         ("plan vit --device tpu", "there is no device tpu"),
         ("plan vit --layout spiral --res 32", "no layout is called 'spiral'"),
         ("plan vit --batch many", "--batch many is no whole number"),
+        ("plan vit --fits plenty", "is not an amount of memory"),
         ("plan vit --memory plenty", "is not an amount of memory"),
         ("plan vit --minutes 0", "--minutes is 0"),
         ("plan vit --res 32 --json --csv", "choose one"),
@@ -215,8 +228,6 @@ def test_a_sweep_from_name_to_report_and_again(capsys: pytest.CaptureFixture[str
     assert {row["metric"] for row in json.loads(call(capsys, "records", "here", "--json")[1])} >= {"macs", "latency_ms"}
     assert "latency_ms" in call(capsys, "records", "here")[1]
     assert call(capsys, "report", "here")[0] == 0
-    code, out, _ = call(capsys, "report", "here", "here", "--format", "md,csv")
-    assert (code, out.split()) == (0, ["here/beside-here/report.md", "here/beside-here/records.csv"])
     with Path("here/records.jsonl").open("a") as file:
         file.write("junk\n")
     code, _, error = call(capsys, "records", "here")

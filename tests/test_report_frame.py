@@ -100,8 +100,21 @@ def test_a_field_of_a_case_that_nobody_told_the_reports_of_is_a_setting() -> Non
 def test_a_largest_batch_is_one_setting_whatever_its_number() -> None:
     cases = [network(n, quantity="latency", batch=b, fills_memory=True) for n, b in (("vit", 8), ("swin", 64))]
     cases.append(network("vit", quantity="latency"))
-    frame = tidy([made(c, {"latency_ms": Metric(1.0, "ms")}) for c in cases])
+    frame = tidy([made(c, {"throughput_img_s": Metric(1.0, "img/s")}) for c in cases])
     assert list(frame["setting"]) == ["largest batch", "largest batch", "batch 1"]
+
+
+def test_the_time_of_a_largest_batch_is_compared_with_none() -> None:
+    """It is of another number of images in each design; images per second, and how many they were, are told."""
+    case = network("vit", quantity="latency", batch=8, fills_memory=True)
+    metrics = {
+        "latency_ms": Metric(4.0, "ms"),
+        "throughput_img_s": Metric(2000.0, "img/s"),
+        "largest_batch": Metric(8, "images"),
+    }
+    assert set(tidy([made(case, metrics)])["metric"]) == {"throughput_img_s", "largest_batch"}
+    assert set(tidy([made(replace(case, fills_memory=False), metrics)])["metric"]) == set(metrics)
+    assert len(tidy([made(case, {}, status="oom", reason="the memory ran out")])) == 1
 
 
 def test_machines_are_called_by_what_tells_them_apart() -> None:

@@ -21,7 +21,7 @@ from reports.units import HEADLINES, title
 QUANTITIES = {
     "static": ("params", "macs"),
     "memory": ("peak_bytes",),
-    "latency": ("latency_ms", "rank", "throughput_img_s", "device_ms"),
+    "latency": ("latency_ms", "rank", "throughput_img_s", "largest_batch", "device_ms"),
     "accuracy": HEADLINES,
 }
 ALWAYS = frozenset({"params", "macs", "peak_bytes", "latency_ms", *HEADLINES})  # columns also where all of them failed
@@ -95,14 +95,17 @@ def _columns(task: str, rows: list[Row], lookup: Lookup) -> Iterator[tuple[str, 
     """Quantity, setting and metric of each column; the commonest setting first."""
     score = HEADLINES[task == "segmentation"]
     known = {(place[2], place[3], metric) for place, metric in lookup.values}
+    largest = {r["setting"] for r in rows if r["fills_memory"]}  # has no latency that compares
     batched = {r["setting"] for r in rows if r["batch"] > 1}  # of one image, throughput is latency told otherwise
     ranked = {(place[2], place[3]) for place in lookup.ranks}
     for quantity, metrics in QUANTITIES.items():
         count = Counter(r["setting"] for r in rows if r["quantity"] == quantity)
         for setting in sorted(count, key=lambda s: (-count[s], s)):
             for metric in metrics:
-                measured = (quantity, setting, metric) in known and (metric != "throughput_img_s" or setting in batched)
-                shown = measured or metric in ALWAYS - set(HEADLINES) or metric == score
+                measured = (quantity, setting, metric) in known
+                measured &= metric != "throughput_img_s" or setting in batched | largest
+                always = metric in ALWAYS - set(HEADLINES) and setting not in largest
+                shown = measured or always or metric == score
                 if (quantity, setting) in ranked if metric == "rank" else shown:
                     yield quantity, setting, metric
 

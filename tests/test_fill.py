@@ -1,0 +1,97 @@
+"""`--batch max`: as many images as fit in memory and in time, and as many again when a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import fakes
+import pytest
+from sweeps import CALIBRATIONS, FakeWorker, axes, pretend
+
+from avbench.planning import told
+from avbench.request import Request
+from suite.axes import Axes, Limits
+from suite.fill import chosen, largest_batch
+from suite.measure import Bench
+from suite.plan import Plan, plan
+from suite.predict import LATENCY_PASSES, PATIENCE, Prediction
+from suite.record import Record, read
+from suite.run import run
+
+TINY = fakes.find("tiny")
+ASKED = replace(axes(64, metrics="memory,latency"), batches=(1, "max"), modes=("inference", "train"), rounds=2)
+IMAGE = 100 * 64**2  # bytes that an inference of one image is said to need
+
+
+def made(memory: int, asked: Axes = ASKED, before: Iterable[Record] = (), seconds: float = 1e6) -> Plan:
+    return plan([TINY], asked, CALIBRATIONS, Limits(seconds, memory), pretend, filled=chosen(before))
+
+
+def batches(found: Plan) -> dict[tuple[str, str], set[int]]:
+    """Of the cases that fill the memory, by quantity and mode."""
+    by: dict[tuple[str, str], set[int]] = {}
+    for case in (p.case for p in found.cases if p.case.fills_memory):
+        by.setdefault((case.quantity, case.mode), set()).add(case.batch)
+    return by
+
+
+def cost(images: int) -> Prediction:
+    """A megabyte and 10 ms an image."""
+    return Prediction(1, 10**6 * images, 10**6 * images, 0.01 * images, 0.01)
+
+
+@pytest.mark.parametrize(("free", "expected"), [(0, 1), (10**6, 1), (2 * 10**6, 2), (63 * 10**6, 32), (64 * 10**6, 64)])
+def test_it_is_the_largest_power_of_two_that_fits(free: int, expected: int) -> None:
+    assert largest_batch(cost, free, 1e6) == expected
+
+
+@pytest.mark.parametrize(("images", "expected"), [(0.1, 1), (1, 1), (9, 8), (16, 16)])
+def test_it_leaves_time_for_all_passes(images: float, expected: int) -> None:
+    limit = images * 0.01 * LATENCY_PASSES / PATIENCE * (1 + 1e-9)
+    assert largest_batch(cost, 10**12, limit) == expected
+
+
+def test_memory_and_latency_are_of_the_same_pass_in_every_round() -> None:
+    free = 100 * IMAGE
+    assert batches(made(free)) == {
+        ("memory", "inference"): {64}, ("latency", "inference"): {64},
+        ("memory", "train"): {32}, ("latency", "train"): {32},
+    }  # fmt: skip
+    assert {p.case.batch for p in made(free).cases if not p.case.fills_memory} == {1}
+
+
+def test_one_and_the_largest_are_told_apart_even_where_they_are_equal() -> None:
+    found = made(2 * IMAGE)
+    ones = [p.case for p in found.cases if p.case.quantity == "latency" and p.case.mode == "inference"]
+    assert [(c.batch, c.fills_memory) for c in ones] == [(1, False)] * 2 + [(1, True)] * 2
+    assert len({p.case.id for p in found.cases}) == len(found.cases) == 2 * 2 + 2 * 2 * 2
+    assert [told(c) for c in ones[1:3]] == ["latency", "latency largest batch, 1"]
+
+
+def test_what_does_not_fit_even_once_is_too_large() -> None:
+    assert {p.status for p in made(IMAGE // 2).cases} == {"too_large"}
+
+
+def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> None:
+    worker = FakeWorker()
+    run(made(100 * IMAGE), tmp_path, Limits(), worker, clock=worker.clock)
+    before, first = read(tmp_path), len(worker.seen)
+    assert batches(made(1000 * IMAGE)) != batches(made(100 * IMAGE)) == batches(made(1000 * IMAGE, before=before))
+    run(made(1000 * IMAGE, before=before), tmp_path, Limits(), worker, clock=worker.clock)
+    assert len(worker.seen) == first, "nothing is measured twice"
+
+
+def test_a_record_holds_how_many_images_it_was() -> None:
+    case = next(p.case for p in made(10 * IMAGE).cases if p.case.fills_memory and p.case.quantity == "latency")
+    metrics = Bench(fakes.find).measure(replace(case, height=16, width=16)).metrics
+    assert (metrics["largest_batch"].value, metrics["largest_batch"].unit) == (case.batch, "images") == (8, "images")
+    assert metrics["throughput_img_s"].value == pytest.approx(8e3 / metrics["latency_ms"].value)
+    assert (
+        "largest_batch" not in Bench(fakes.find).measure(replace(case, fills_memory=False, height=16, width=16)).metrics
+    )
+
+
+def test_max_is_a_batch_to_ask_for() -> None:
+    assert Request(batch="1,max", device="cpu", data="digits").axes().batches == (1, "max")
