@@ -30,7 +30,9 @@ def apart(name: str, said: str, metric: str, rows: Sequence[Row], records: Mappi
     ]
     if blocks:
         heads = tuple(map(Heading, (title(metric), *HEADS)))
-        yield Table(f"{name}-apart", f"{title(metric)}, told apart, {said}", "Design", heads, tuple(blocks), NOTE)
+        yield Table(
+            f"{name}-apart", f"{title(metric)}, told apart, {said}", "Design", heads, tuple(blocks), NOTE, prose=(1,)
+        )
 
 
 def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
