@@ -41,6 +41,8 @@ def refusal(case: Case) -> str:
 @contextmanager
 def flex() -> Iterator[None]:
     """Meanwhile softmax attention is flex_attention. NotTakenError at the end if there was none."""
+    import suite.compiled  # noqa: F401  # here, because the compiler takes seconds to load; it does so without a warning
+
     plain, calls = F.scaled_dot_product_attention, 0
 
     def stand_in(query: Tensor, *others: Any, **options: Any) -> Tensor:
@@ -75,14 +77,18 @@ def attention(
         return attention(query, key, value, mask, scale=scale)[:, 0]
     if attn_mask is not None:
         attn_mask = attn_mask.view((1,) * (4 - attn_mask.dim()) + attn_mask.shape)
-    return kernel()(query, key, value, attn_mask, scale, enable_gqa)
+    try:
+        return kernel()(query, key, value, attn_mask, scale, enable_gqa)
+    except RuntimeError as error:
+        if "out of resource" not in str(error):
+            raise
+        heads = f"heads of {query.shape[-1]} and {value.shape[-1]} channels in {str(query.dtype).removeprefix('torch.')}"
+        raise NotTakenError(f"no flex_attention for {heads} fits this device: choose --backend sdpa") from error
 
 
 @cache
 def kernel() -> Callable[..., Tensor]:
     """`attend`, compiled for each shape by itself; a failure is an error, never the uncompiled form."""
-    import suite.compiled  # noqa: F401  # here, because the compiler takes seconds to load; it does so without a warning
-
     return torch.compile(attend, fullgraph=True, dynamic=False)
 
 

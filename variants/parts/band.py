@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -33,38 +34,30 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """Along one axis: `count` queries from the place `first` on, in blocks, and the `side` keys that each of them sees.
+    """Along one axis: `count` queries in blocks, and the `side` keys that each of them sees.
 
-    The keys of the first query begin at `start`; those of each next query begin one place further if they move.
+    The keys of the first query begin at `start`, those of each next query one place further.
     """
 
-    first: int
     count: int
     start: int
     side: int
     block: int
-    moves: bool = True
 
     @property
     def queries(self) -> Cut:
         """The blocks of queries, the last one perhaps reaching beyond them."""
-        return Cut(self.first, self.block, self.block, -(-self.count // self.block))
+        return Cut(0, self.block, self.block, -(-self.count // self.block))
 
     @property
     def keys(self) -> Cut:
         """The stretch of keys that each block sees."""
-        step = self.block if self.moves else self.side
-        return Cut(self.start, self.side + self.moves * (self.block - 1), step, self.queries.number)
+        return Cut(self.start, self.side + self.block - 1, self.block, self.queries.number)
 
 
 def block_side(side: int) -> int:
     """Queries of one block along an axis: about half the neighbourhood, where waste and copies balance."""
     return max(2, (side + 1) // 2)
-
-
-def part_of(t: Tensor, rows: Axis, columns: Axis) -> Tensor:
-    """`b h y x c` -> a view of the places of both axes' queries."""
-    return t[:, :, rows.first : rows.first + rows.count, columns.first : columns.first + columns.count]
 
 
 def margins(rows: Cut, columns: Cut, grid: Grid) -> tuple[int, ...]:
@@ -80,9 +73,19 @@ def pieces(t: Tensor, rows: Cut, columns: Cut) -> Tensor:
     return t.permute(0, 1, 2, 3, 5, 6, 4).reshape(-1, rows.size * columns.size, t.shape[4])
 
 
-def gather(out: Tensor, t: Tensor, rows: Cut, columns: Cut) -> None:
-    """Adds the rectangles `(b h Y X) m e` to `b h y x e`, each where it was cut from: the adjoint of `pieces`."""
-    b, h, y, x, e = out.shape
+def joined(t: Tensor, rows: Cut, columns: Cut, shape: torch.Size) -> Tensor:
+    """`(b h Y X) m e` -> `b h y x e` of this shape: rectangles that lie side by side, from the corner on."""
+    b, h, y, x, e = shape
+    t = t.view(b, h, rows.number, columns.number, rows.size, columns.size, e).transpose(3, 4)
+    return t.reshape(b, h, rows.length, columns.length, e)[:, :, :y, :x]
+
+
+def gathered(t: Tensor, rows: Cut, columns: Cut, shape: torch.Size) -> Tensor:
+    """`(b h Y X) m e` -> `b h y x e` of this shape, the sum of all rectangles: the adjoint of `pieces`.
+
+    The cuts begin at the corner or before it, and cover the grid.
+    """
+    b, h, y, x, e = shape
     t = t.view(b * h, rows.number, columns.number, rows.size, columns.size, e)
     steps = rows.number + -(-rows.size // rows.step) - 1, columns.number + -(-columns.size // columns.step) - 1
     total = t.new_zeros(b * h, steps[0], rows.step, steps[1], columns.step, e)
@@ -91,8 +94,7 @@ def gather(out: Tensor, t: Tensor, rows: Cut, columns: Cut) -> None:
         near = total[:, i // rows.step :, : part.shape[2], j // columns.step :, : part.shape[4]]
         near[:, : rows.number, :, : columns.number] += part
     total = total.flatten(3, 4).flatten(1, 2).unflatten(0, (b, h))  # b h y x e, from the start of both cuts on
-    inside = out[:, :, rows.start : rows.start + total.shape[2], columns.start : columns.start + total.shape[3]]
-    inside += total[:, :, : inside.shape[2], : inside.shape[3]]
+    return total[:, :, -rows.start : y - rows.start, -columns.start : x - columns.start]
 
 
 def band(products: Tensor, rows: Axis, columns: Axis) -> Tensor:
@@ -100,7 +102,7 @@ def band(products: Tensor, rows: Axis, columns: Axis) -> Tensor:
     Y, X, K, L = rows.queries.number, columns.queries.number, rows.keys.size, columns.keys.size
     square = rows.block * columns.block * K * L
     shape = (products.shape[0] // (Y * X), Y, rows.block, X, columns.block, rows.side, columns.side)
-    steps = (Y * X * square, X * square, columns.block * K * L + rows.moves * L, square, K * L + columns.moves, L, 1)
+    steps = (Y * X * square, X * square, columns.block * K * L + L, square, K * L + 1, L, 1)
     return products.as_strided(shape, steps, products.storage_offset())
 
 
@@ -118,13 +120,11 @@ def spread(w: Tensor, rows: Axis, columns: Axis) -> Tensor:
     products = w.new_zeros(blocks, rows.block * columns.block, rows.keys.size * columns.keys.size)
     places = band(products, rows, columns)
     below, right = rows.queries.length - rows.count, columns.queries.length - columns.count
-    places.copy_(F.pad(part_of(w, rows, columns), (0, 0, 0, right, 0, below)).reshape(places.shape))
+    places.copy_(F.pad(w, (0, 0, 0, right, 0, below)).reshape(places.shape))
     return products
 
 
 def mixed(w: Tensor, v: Tensor, rows: Axis, columns: Axis) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h count count e`, for the queries of both axes."""
-    (b, h), e, Y, X = v.shape[:2], v.shape[4], rows.queries, columns.queries
     out = spread(w, rows, columns) @ pieces(v, rows.keys, columns.keys)  # (b h Y X) block² e
-    out = out.view(b, h, Y.number, X.number, rows.block, columns.block, e).transpose(3, 4)  # b h Y block X block e
-    return out.reshape(b, h, Y.length, X.length, e)[:, :, : rows.count, : columns.count]
+    return joined(out, rows.queries, columns.queries, v.shape)

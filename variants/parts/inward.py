@@ -3,7 +3,8 @@
     inward_logits(q, k, side)[i, o] = q_i · k_{s(i)+o}         inward_mix(w, v, side)[i] = Σ_o w[i, o] v_{s(i)+o}
 
 s(i) is the corner of the square that i sees, and o counts from it. Where the grid is smaller than the square, the
-square is the grid. No side² x n tensor of keys or values is made. With a third product, which is summed by key,
+square is the grid. No side² x n tensor of keys or values is made: see band.py; here the place of each square among the
+products of its block is looked up. With a third product, which is summed by key,
 
     inward_back_mix(w, q, side)[j] = Σ_{i, o: s(i)+o = j} w[i, o] q_i
 
@@ -12,7 +13,7 @@ they are each other's derivatives.
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,22 +21,70 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from variants.contract import Grid
-from variants.parts.band import Axis, block_side, gather, logits_of, mixed, part_of, pieces, spread
+from variants.parts.band import Cut, block_side, gathered, joined, pieces
 
 
-def inward(length: int, side: int) -> list[Axis]:
+@dataclass(frozen=True)
+class Line:
+    """Along one axis: how many places, the side of a square, blocks of queries, and the keys that each block sees."""
+
+    length: int
+    side: int
+    queries: Cut
+    keys: Cut
+
+    def corners(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """For each place its block, where it lies in that, and where its square begins in the block's stretch."""
+        places = torch.arange(self.length, device=device)
+        block = places // self.queries.step
+        begins = (places - self.side // 2).clamp(0, self.length - self.side)
+        return block, places - block * self.queries.step, begins - block * self.keys.step - self.keys.start
+
+
+def line(length: int, side: int) -> Line:
     """Each place sees `side` places around it or, near an end, the `side` places at that end."""
     if length <= side:
-        return [Axis(0, length, 0, length, length, moves=False)]
-    r, last = side // 2, length - side
-    start = Axis(0, r, 0, side, max(r, 1), moves=False)
-    end = Axis(last + r + 1, side - 1 - r, last, side, max(side - 1 - r, 1), moves=False)
-    return [axis for axis in (start, Axis(r, last + 1, 0, side, block_side(side)), end) if axis.count]
+        return Line(length, length, Cut(0, length, length, 1), Cut(0, length, length, 1))
+    lines = [in_blocks(length, side, block) for block in range(block_side(side), max(2, side) + 1)]
+    return min(lines, key=lambda made: made.queries.number * made.queries.size * made.keys.size)
 
 
-def zones(grid: Grid, side: int) -> list[tuple[Axis, Axis]]:
-    """Inside, edges and corners: nine at most, in each of which all squares move alike."""
-    return list(product(inward(grid.y, side), inward(grid.x, side)))
+def in_blocks(length: int, side: int, block: int) -> Line:
+    """Blocks of more than side // 2 queries. Where the last one lacks some, all stretches begin so much earlier."""
+    r, number = side // 2, -(-length // block)
+    more = max(0, r + 1 - (length - block * (number - 1)))
+    return Line(length, side, Cut(0, block, block, number), Cut(-r - more, block + 2 * r + more, block, number))
+
+
+def lines(t: Tensor, side: int) -> tuple[Line, Line]:
+    """Of the rows and of the columns of `b h y x e`."""
+    return line(t.shape[2], side), line(t.shape[3], side)
+
+
+def corners(rows: Line, columns: Line, device: torch.device) -> Tensor:
+    """`y x`: where in the products of one head, `Y X queries keys`, the square of each place begins."""
+    B, C, keys = rows.queries.size, columns.queries.size, rows.keys.size * columns.keys.size
+    block, place, key = rows.corners(device)
+    down = (block * columns.queries.number * B + place) * C * keys + key * columns.keys.size
+    block, place, key = columns.corners(device)
+    return down[:, None] + (block * B * C + place) * keys + key
+
+
+def squares(products: Tensor, rows: Line, columns: Line) -> Tensor:
+    """A view of `(b h Y X) queries keys`: what squares begin at each number of a head, `(b h) numbers side side`."""
+    blocks, L = rows.queries.number * columns.queries.number, columns.keys.size
+    numbers = blocks * products[0].numel()
+    begin = numbers - (rows.side - 1) * L - columns.side + 1
+    return products.as_strided((len(products) // blocks, begin, rows.side, columns.side), (numbers, 1, L, 1))
+
+
+def spread(w: Tensor, rows: Line, columns: Line) -> Tensor:
+    """`b h y x (side side)` -> `(b h Y X) queries keys`: the weights among zeros."""
+    (b, h), Y, X = w.shape[:2], rows.queries, columns.queries
+    products = w.new_zeros(b * h * Y.number * X.number, Y.size * X.size, rows.keys.size * columns.keys.size)
+    w = w.flatten(0, 1).unflatten(-1, (rows.side, columns.side))  # (b h) y x side side
+    squares(products, rows, columns)[:, corners(rows, columns, w.device)] = w
+    return products
 
 
 def keys_of(grid: Grid, side: int) -> int:
@@ -52,30 +101,26 @@ def places_in_square(length: int, side: int, device: torch.device) -> Tensor:
 @torch.library.custom_op("avbench::inward_logits", mutates_args=())
 def inward_logits(q: Tensor, k: Tensor, side: int) -> Tensor:
     """`b h y x e` twice -> `b h y x (side side)`; side is odd."""
-    grid = Grid(q.shape[2], q.shape[3])
-    out = q.new_empty(*q.shape[:4], keys_of(grid, side))
-    for axes in zones(grid, side):
-        part_of(out, *axes).copy_(logits_of(q, k, *axes))
-    return out
+    rows, columns = lines(q, side)
+    products = pieces(q, rows.queries, columns.queries) @ pieces(k, rows.keys, columns.keys).mT  # (b h Y X) B² K²
+    out = squares(products, rows, columns)[:, corners(rows, columns, q.device)]  # (b h) y x side side
+    return out.view(*q.shape[:4], -1)
 
 
 @torch.library.custom_op("avbench::inward_mix", mutates_args=())
 def inward_mix(w: Tensor, v: Tensor, side: int) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h y x e`; side is odd."""
-    out = torch.empty_like(v, memory_format=torch.contiguous_format)
-    for axes in zones(Grid(v.shape[2], v.shape[3]), side):
-        part_of(out, *axes).copy_(mixed(w, v, *axes))
-    return out
+    rows, columns = lines(v, side)
+    out = spread(w, rows, columns) @ pieces(v, rows.keys, columns.keys)  # (b h Y X) B² e
+    return joined(out, rows.queries, columns.queries, v.shape).contiguous()
 
 
 @torch.library.custom_op("avbench::inward_back_mix", mutates_args=())
 def inward_back_mix(w: Tensor, q: Tensor, side: int) -> Tensor:
     """`b h y x (side side)` and `b h y x e` -> `b h y x e`, by key; side is odd."""
-    out = torch.zeros_like(q, memory_format=torch.contiguous_format)
-    for rows, columns in zones(Grid(q.shape[2], q.shape[3]), side):
-        by_key = spread(w, rows, columns).mT @ pieces(q, rows.queries, columns.queries)  # (b h Y X) K² e
-        gather(out, by_key, rows.keys, columns.keys)
-    return out
+    rows, columns = lines(q, side)
+    by_key = spread(w, rows, columns).mT @ pieces(q, rows.queries, columns.queries)  # (b h Y X) K² e
+    return gathered(by_key, rows.keys, columns.keys, q.shape).contiguous()
 
 
 @inward_logits.register_fake

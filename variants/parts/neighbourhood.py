@@ -26,7 +26,7 @@ AT_ONCE_ELSEWHERE = 2**26  # on CUDA a part is a launch, and each launch costs w
 
 def centred(length: int, side: int) -> Axis:
     """Each place sees `side` places around it."""
-    return Axis(0, length, -(side // 2), side, block_side(side))
+    return Axis(length, -(side // 2), side, block_side(side))
 
 
 def in_turn(t: Tensor) -> Iterator[tuple[slice, slice]]:
