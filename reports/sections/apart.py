@@ -16,7 +16,8 @@ from suite.record import Record
 HEADS = ("Interval", "Behind the best", "Group", "Loss, last third")
 NOTE = (
     "Designs are compared seed by seed, on the same training and test images; no two of a group are told apart by "
-    "Student's t over seeds, at 5 % for all pairs of a resolution together (Holm). A loss that is level at the end, "
+    "Student's t over seeds, at 5 % for all pairs of a resolution together (Holm). Each seed of scenes has its test "
+    "images; real data has the same for all, where seeds say nothing of other images. A loss that is level at the end, "
     "where the learning rate is near 0, says that the training is over, not that more images would teach nothing."
 )
 

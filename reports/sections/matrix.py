@@ -23,9 +23,7 @@ def matrices(name: str, said: str, metric: str, rows: Sequence[Row]) -> Iterator
     for of, suffix in ((metric, "matrix"), (SPEED, "speed")):
         if blocks := tuple(_blocks(of, sound, tested)):
             heads = tuple(Heading(f"tested at {size}") for size in tested)
-            yield Table(
-                f"{name}-{suffix}", f"{title(of)} by the resolution of the test, {said}", "Design", heads, blocks
-            )
+            yield Table(f"{name}-{suffix}", f"{title(of)}, by resolution, {said}", "Design", heads, blocks)
 
 
 def _blocks(metric: str, rows: Sequence[Row], tested: Sequence[str]) -> Iterator[Block]:
