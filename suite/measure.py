@@ -29,6 +29,7 @@ from suite.flex import forget
 from suite.latency import inputs_of, labels, latency, timed_pass
 from suite.probe import probe
 from suite.record import Metric, Record
+from suite.shift import shifts
 from suite.simulate import simulate
 from suite.step import DTYPES, attention_backend
 from suite.training.keep import NOTHING, Keep
@@ -200,6 +201,8 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
 
 
 def reach(case: Case, network: nn.Module) -> Record:
-    """What the output at the centre depends on, layer by layer, before any training."""
+    """What the output at the centre depends on, and whether it moves along with the image, before any training."""
     found = fields(network, inputs_of(case, network)())
-    return Record(case, "ok", metrics=found.metrics(), samples=found.shares, notes={"tokens": str(found.tokens)})
+    shifted = shifts(network, Grid(case.height, case.width), case.batch, case.device)
+    metrics, samples = found.metrics() | shifted.metrics(), found.shares | shifted.samples()
+    return Record(case, "ok", metrics=metrics, samples=samples, notes={"tokens": str(found.tokens)})

@@ -75,6 +75,12 @@ def heads(several: float, one: float, half: float) -> list[Record]:
     return [r for d, v in (("vit", several), ("single_head", one)) for r in score(d, v, half, LEGEND, "segmentation")]
 
 
+def shifted(**errors: float) -> list[Record]:
+    return [
+        record("vit", 64, {"shift_error_token": e}, quantity="field", position=name) for name, e in errors.items()
+    ]  # fmt: skip
+
+
 EXPECTED = [
     (1, quadratic(2, 2, 2), HOLDS),
     (1, quadratic(1.8, 1.9, 1), LIMITS),
@@ -99,6 +105,8 @@ EXPECTED = [
     (12, [record("swin", 64, {"field_tokens_last": 0.8}, quantity="field")], LIMITS),
     (13, [*growing("axial", "macs", 1.5),
           record("axial", 64, {"field_tokens_1": 0.1, "field_tokens_2": 1.0}, quantity="field")], HOLDS),
+    (15, shifted(learned=0.04, sincos=0.06, bias=0.001, rotary=0.009), LIMITS),
+    (15, shifted(learned=0.04, rotary=0.05), FAILS),
     (16, [*score("vit", 0.9, 0.02, CUE, "segmentation", decoder="pup"), *score("conv", 0.5, 0.02, CUE, "segmentation")],
      HOLDS),
 ]  # fmt: skip

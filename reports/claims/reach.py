@@ -73,7 +73,7 @@ def axial_order(view: View) -> Finding | None:
 def equivariance(view: View) -> Finding | None:
     """C15: errors under shifts with absolute and with relative positions; accuracy where objects have moved."""
     errors = {
-        p: view.number(view.rows("vit", metric="shift_token_error", position=p))
+        p: view.number(view.rows("vit", metric="shift_error_token", position=p))
         for p in ("learned", "sincos", "bias", "rotary")
     }
     known = {p: n for p, n in errors.items() if n}

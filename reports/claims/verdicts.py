@@ -114,6 +114,7 @@ CLAIMS = (
     Claim(
         15, "Absolute positions break translational equivariance; relative ones keep it.",
         "errors under shifts; accuracy where everything has moved",
+        "sweep vit --position learned,sincos,bias,rotary --metric field --task classification --res 224; "
         "sweep vit --position learned,rotary --metric accuracy --data scenes:relation --task classification --res 64 "
         "--seeds 5", reach.equivariance,
     ),
