@@ -19,6 +19,7 @@ from suite.case import Case
 from suite.field import Fields, Layers, fields, masses, seen, settled, share_of_mass
 from suite.measure import Bench
 from suite.plan import plan
+from suite.shift import shifts
 from variants.axial import Axial
 from variants.contract import Grid, Mixer, Position
 from variants.conv import Conv
@@ -216,10 +217,14 @@ def test_every_design_has_fields(name: str) -> None:
     recipe: Any = find(name)
     layout = recipe.layout.scaled(32 / recipe.widths[0])
     recipe = replace(recipe, layout=replace(layout, depths=tuple(min(d, len(recipe.mixers)) for d in layout.depths)))
-    found = fields(recipe.build("classification", 3, Grid(32, 48)), torch.randn(8, 3, 32, 48))
+    network = recipe.build("classification", 3, Grid(32, 48))
+    found = fields(network, torch.randn(8, 3, 32, 48))
     field, effective = found.shares["field_tokens"], found.shares["effective_tokens"]
     assert len(field) == len(effective) == sum(recipe.depths)
     assert all(0 < e <= f <= 1 for e, f in zip(effective, field, strict=True))
+    shifted = shifts(network, Grid(32, 64), 2)
+    assert len(shifted.token) == len(shifted.pixel) == len(field)
+    assert all(value is None or 0 <= value < 1.5 for value in (*shifted.token, *shifted.pixel))
 
 
 def test_a_network_is_left_as_it_is_and_settled_as_training_would() -> None:

@@ -244,3 +244,20 @@ def test_native_layouts_stand_side_by_side_where_there_are_several() -> None:
     assert [p.task for p in parts] == ["classification", "segmentation"]
     figures = parts[0].blocks[0].figures  # type: ignore[union-attr]  # a gallery
     assert [row[0] for row in figures[0].data] == ["conv", "linear", "vit", "swin"]
+
+
+def test_fields_and_shifts_are_a_table() -> None:
+    metrics = {
+        "layers": Metric(12, "layers"), "field_full_after": Metric(1, "layers"), "field_tokens_1": Metric(1.0, ""),
+        "field_tokens_last": Metric(1.0, ""), "effective_tokens_last": Metric(0.615, ""),
+        "shift_error_token": Metric(8.61e-16, ""), "shift_error_pixel": Metric(0.489, ""),
+    }  # fmt: skip
+    without = {name: metric for name, metric in metrics.items() if name != "field_full_after"}
+    cases = {name: network(name, quantity="field", batch=3) for name in ("vit", "window")}
+    found = document([made(cases["vit"], metrics), made(cases["window"], without)])
+    rows = table(found, "reach")["224 pixels"]
+    assert rows["vit"]["Effective field nine tenths of the gradient"].text == "61.5 %"
+    assert rows["vit"]["Error under a shift by a token"].text == "8.61e-16"
+    assert rows["vit"]["Error under a shift by a pixel"].value == 0.489
+    assert (rows["vit"]["Layers to see all"].text, rows["window"]["Layers to see all"].text) == ("1", "–")
+    assert section(document([made(network("vit"), {"macs": Metric(1e9, "MAC")})]), "reach") is None
