@@ -97,12 +97,14 @@ def records(run: RunFolder, as_json: Json = False, as_csv: Csv = False) -> None:
 @app.command()
 def report(
     run: RunFolder,
+    other: Annotated[Path | None, typer.Argument(help="A second run, to be shown beside the first.")] = None,
     format: Annotated[str, typer.Option(help="html, md, latex, csv, json, parquet; several: md,csv.")] = "html",
 ) -> None:
-    """Write the report of a run."""
-    from avbench.reporting import forms_of, write_report
+    """Write the report of a run, or of two side by side."""
+    from avbench.reporting import forms_of, write_comparison, write_report
 
-    write_report(run, forms_of(format))
+    forms = forms_of(format)
+    write_comparison(run, other, forms) if other else write_report(run, forms)
 
 
 @app.command()

@@ -10,12 +10,18 @@ from rich.style import Style
 from rich.text import Text
 
 from reports.escape import printable
-from reports.write import FORMS, of_run, put
+from reports.write import FORMS, of_run, of_two, put
 
 
 def write_report(run: Path, forms: Sequence[str] = ("html",)) -> None:
     """Writes the report of a run and prints the way to each form of it."""
     for path in put(of_run(run), run / "report", forms):
+        show_path(path)
+
+
+def write_comparison(a: Path, b: Path, forms: Sequence[str]) -> None:
+    """Writes the report of two runs side by side, into the folder of the first."""
+    for path in put(of_two(a, b), a / f"beside-{b.resolve().name}", forms):
         show_path(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +16,8 @@ from avbench.request import Request
 from suite.fingerprint import fingerprint
 from suite.outcome import Outcome
 from suite.plan import Plan
-from suite.record import Record, read
-from suite.run import STARTS, run
+from suite.record import STARTS, Record, read, starts
+from suite.run import run
 from suite.training.keep import Keep
 from suite.units import duration
 from suite.worker import Worker
@@ -69,19 +68,11 @@ def records_of(folder: Path) -> list[Record]:
 def unfinished(request: Request) -> Path | None:
     """The newest folder of runs/ that this same request began and did not end."""
     for folder in sorted(RUNS.glob("*/"), reverse=True):
-        notes = notes_of(folder)
+        notes = starts(folder)
         begun = [note["request"] for note in notes if "request" in note]
         if begun and begun[-1] == request.as_dict() and notes[-1].get("not_reached") != 0:
             return folder
     return None
-
-
-def notes_of(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's starts.jsonl; none if it is missing or broken."""
-    try:
-        return [json.loads(line) for line in (folder / STARTS).read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
-        return []
 
 
 def summary(outcome: Outcome) -> str:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from reports.beside import Run, report_beside
 from reports.colours import INK
 from reports.latex import to_latex
 from reports.markdown import to_markdown
 from reports.page import page
 from reports.report import Report, report
 from reports.table import to_csv, to_json, to_parquet
-from suite.record import latest, read
+from suite.record import latest, read, starts
 
 
 def of_run(run: Path) -> Report:
     """The report of a run folder."""
     return report(run.resolve().name, latest(read(run)))
+
+
+def of_two(a: Path, b: Path) -> Report:
+    """The report of two run folders, side by side."""
+    return report_beside(*(Run(run.resolve().name, latest(read(run)), _request(run)) for run in (a, b)))
+
+
+def _request(run: Path) -> Mapping[str, Any]:
+    """What the last start of a run asked for; nothing if that is not known."""
+    asked = [start["request"] for start in starts(run) if isinstance(start.get("request"), dict)]
+    return asked[-1] if asked else {}
 
 
 def write(run: Path) -> Path:

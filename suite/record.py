@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from suite.case import Case
 
 SCHEMA = 2
+STARTS = "starts.jsonl"  # of a run folder: what each start asked for, and how it ended
 STATUSES = (
     "ok",
     "oom",  # the memory ran out
@@ -110,6 +111,14 @@ def read(run: Path) -> list[Record]:
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}; delete that line to go on without it") from None
     return records
+
+
+def starts(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's starts.jsonl; none if it is missing or broken."""
+    try:
+        return [dict(json.loads(line)) for line in (run / STARTS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, TypeError, ValueError):
+        return []
 
 
 class Journal:

@@ -29,14 +29,13 @@ from suite.machine import available_bytes
 from suite.outcome import Event, Outcome
 from suite.pace import Pace, first
 from suite.plan import SPARE, Plan, Planned
-from suite.record import TRY_AGAIN, Journal, Record, latest, read
+from suite.record import STARTS, TRY_AGAIN, Journal, Record, latest, read
 from suite.training.keep import Keep
 
 ACCURACY_SHARE = 0.5  # the least part of what is left after the first round that accuracy gets before later rounds
 GRACE = 30.0  # seconds that the last case may go on when the run's minutes are over
 UNTRIED = TRY_AGAIN | {"too_large", "too_slow", "not_applicable"}  # a case that was never measured
 FAILED = frozenset({"oom", "crash", "timeout", "nan", "diverged", "error"})
-STARTS = "starts.jsonl"
 
 
 def run(

@@ -228,6 +228,8 @@ def test_a_sweep_from_name_to_report_and_again(capsys: pytest.CaptureFixture[str
     assert {row["metric"] for row in json.loads(call(capsys, "records", "here", "--json")[1])} >= {"macs", "latency_ms"}
     assert "latency_ms" in call(capsys, "records", "here")[1]
     assert call(capsys, "report", "here")[0] == 0
+    code, out, _ = call(capsys, "report", "here", "here", "--format", "md,csv")
+    assert (code, out.split()) == (0, ["here/beside-here/report.md", "here/beside-here/records.csv"])
     with Path("here/records.jsonl").open("a") as file:
         file.write("junk\n")
     code, _, error = call(capsys, "records", "here")

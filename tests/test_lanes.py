@@ -18,8 +18,8 @@ from suite.axes import Limits
 from suite.case import Case
 from suite.lanes import turns
 from suite.plan import Plan, plan
-from suite.record import Metric, Record, latest, read
-from suite.run import STARTS, run
+from suite.record import STARTS, Metric, Record, latest, read
+from suite.run import run
 
 WAIT_S = 20.0  # a lane that never comes makes the test fail rather than hang
 DEVICES = ("cpu", "cuda:0", "cuda:1")

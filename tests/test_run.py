@@ -15,8 +15,8 @@ from suite.axes import Learning, Limits
 from suite.case import Case
 from suite.outcome import Event, Outcome
 from suite.plan import Plan, plan
-from suite.record import Journal, Record, latest, read
-from suite.run import GRACE, STARTS, run
+from suite.record import STARTS, Journal, Record, latest, read
+from suite.run import GRACE, run
 
 ALL = "params,memory,latency,accuracy"
 

@@ -28,17 +28,20 @@ class Dot:
 
 def dots(
     rows: Sequence[Dot], looks: Mapping[str, Style], name: str, said: str, under: str, caption: str,
-    percent: bool = False, log: bool = False,
+    percent: bool = False, log: bool = False, line: float | None = None,
 ) -> Figure:  # fmt: skip
-    """The rows in their order, the first at the top."""
+    """The rows in their order, the first at the top; `line` is a value that all are read against."""
     left = label_room([r.series for r in rows])
     height = STEP * len(rows)
     drawing = Drawing(left + PLOT + 10, TOP + height + BOTTOM)
-    ends = [v for r in rows for v in (r.low, r.high, r.value, r.hollow) if v is not None and (v > 0 or not log)]
+    values = [line, *(v for r in rows for v in (r.low, r.high, r.value, r.hollow))]
+    ends = [v for v in values if v is not None and (v > 0 or not log)]
     x = padded(min(ends), max(ends), left, left + PLOT, log)
     frame = Frame(x, Scale(0, len(rows), TOP, TOP + height, log=False))
     axes(drawing, Frame(x, Scale(0, 1, TOP + height, TOP, log=False)), _ticks(x, percent), ())
     heading(drawing, said, under)
+    if line is not None:
+        drawing.add(Line(((x(line), TOP), (x(line), TOP + height)), "muted", 1.2))
     for i, row in enumerate(rows):
         _draw(drawing, frame, row, i + 0.5, looks[row.series])
     alt = f"{said}, {under}: {len(rows)} designs. {caption}"
