@@ -105,9 +105,12 @@ def exponents(frame: pd.DataFrame, stated: Mapping[str, Mapping[str, str]] | Non
     return pd.DataFrame(rows, columns=EXPONENTS)
 
 
+POINT = [*CURVE, "design", "resolution", "pixels", "value", "low", "high", "interval"]  # what is asked of a point
+
+
 def curves(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """What was measured of one quantity of one network at every size, the sizes ascending."""
-    kept = frame[(frame["status"] == "ok") & frame["metric"].isin(STATED_BY) & (frame["value"] > 0)]
+    kept = frame[(frame["status"] == "ok") & frame["metric"].isin(STATED_BY) & (frame["value"] > 0)][POINT]
     for key, points in kept.groupby(CURVE):
         yield dict(zip(CURVE, map(str, key), strict=True)), points.sort_values("pixels").drop_duplicates("pixels")
 

@@ -10,7 +10,8 @@ const drive = async (width) => {
   await new Promise((done) => (frame.onload = done));
   const { contentDocument: doc, contentWindow: win } = frame;
   const all = (selector) => [...doc.querySelectorAll(selector)];
-  const found = { width, overflow: doc.documentElement.scrollWidth - doc.documentElement.clientWidth, tools: all(".tools button").length };
+  const overflow = () => doc.documentElement.scrollWidth - doc.documentElement.clientWidth;
+  const found = { width, overflow: overflow(), tools: all(".tools button").length };
   const fire = (node, name) => node.dispatchEvent(new win.Event(name, { bubbles: true }));
 
   const table = doc.querySelector('.sheet[data-name="comparison-0"] table');
@@ -48,11 +49,14 @@ const drive = async (width) => {
   found.task = all("[data-task]").map((part) => [part.dataset.task, win.getComputedStyle(part).display]);
   doc.getElementById("clear").click();
   const theme = doc.getElementById("theme");
-  found.paper = {};
+  found.themes = {};
+  for (const details of all("details")) details.open = true;
   for (const choice of ["light", "dark"]) {
     theme.value = choice;
     fire(theme, "change");
-    found.paper[choice] = win.getComputedStyle(doc.body).backgroundColor;
+    const { backgroundColor, color } = win.getComputedStyle(doc.body);
+    const marks = all(".mark, .status, .quiet, small").map((node) => win.getComputedStyle(node).color);
+    found.themes[choice] = { paper: backgroundColor, inks: [...new Set([color, ...marks])], overflow: overflow() };
   }
   found.saved = await saved(win, all);
   results.push(found);
@@ -75,7 +79,7 @@ const saved = async (win, all) => {
 };
 (async () => {
   try {
-    for (const width of [390, 820, 1280]) await drive(width);
+    for (const width of [360, 768, 1280]) await drive(width);
   } catch (error) {
     results.push({ error: `${error} ${error.stack}` });
   }

@@ -52,7 +52,7 @@ def test_the_console_stays_empty_and_nothing_overflows(driven: tuple[list[dict[s
     results, console = driven
     assert not [line for line in console.splitlines() if "CONSOLE" in line]
     assert [r.get("error") for r in results] == [None] * 3
-    assert {r["width"]: r["overflow"] for r in results} == {390: 0, 820: 0, 1280: 0}
+    assert {r["width"]: r["overflow"] for r in results} == {360: 0, 768: 0, 1280: 0}
 
 
 def test_rows_sort_both_ways_and_back_and_blocks_fold(driven: tuple[list[dict[str, Any]], str]) -> None:
@@ -65,12 +65,33 @@ def test_rows_sort_both_ways_and_back_and_blocks_fold(driven: tuple[list[dict[st
         assert found["folded"] == ["false", False]
 
 
-def test_pointing_filtering_and_themes(driven: tuple[list[dict[str, Any]], str]) -> None:
+def test_both_themes_hold_all_that_is_folded_and_stand_out_from_their_paper(
+    driven: tuple[list[dict[str, Any]], str],
+) -> None:
+    for found in driven[0]:
+        themes = found["themes"]
+        assert {name: t["paper"] for name, t in themes.items()} == {
+            "light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 30)"}  # fmt: skip
+        for theme in themes.values():
+            assert theme["overflow"] == 0 and len(theme["inks"]) > 10
+            assert min(contrast(ink, theme["paper"]) for ink in theme["inks"]) > 3
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of luminances of two `rgb(r, g, b)`, as the Web Content Accessibility Guidelines define it."""
+    lights = []
+    for colour in (one, other):
+        channels = (int(c) / 255 for c in re.findall(r"\d+", colour)[:3])
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+        lights.append(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+def test_pointing_and_filtering(driven: tuple[list[dict[str, Any]], str]) -> None:
     for found in driven[0]:
         assert found["pointed"] == ["1", "0.12"]
         assert found["filtered"] == ["table-row", "none"]
         assert {task: shown == "none" for task, shown in found["task"]} == {"0": True, "1": False}
-        assert found["paper"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 24, 30)"}
 
 
 def test_figures_and_tables_are_saved_from_the_page(driven: tuple[list[dict[str, Any]], str]) -> None:
