@@ -15,7 +15,8 @@ PROSE, HEAD, GAP = 34, 14, 3  # characters: of a column of text, of a line of a 
 MM = 1.7  # of one character
 NEWLINE = r" \\ "
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
-PREAMBLE = r"""\documentclass[10pt]{article}
+PREAMBLE = r"""% Run pdflatex twice: longtable knows its columns from the second run on.
+\documentclass[10pt]{article}
 \usepackage[utf8]{inputenc}
 \usepackage[T1]{fontenc}
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}

@@ -71,13 +71,18 @@ def number(metric: str, value: float, unit: str = "") -> str:
 
 
 def interval(metric: str, low: float, high: float, unit: str = "") -> str:
-    """`11.9 to 12.8 ms`: both ends in the unit of the high one, with digits enough to tell them apart."""
+    """`11.9 to 12.8 ms`: both ends in the unit of the high one, with digits enough to tell them apart.
+
+    A low end that would read as zero there keeps a unit of its own: `91.0 ms to 13.3 min`.
+    """
     name = kind(metric)
     scale, word = (1.0, unit) if name == "plain" else (1.0, "")
     if name == "score":
         scale, word = (1.0 if unit == "%" else 0.01), "%"
     elif name != "plain":
         scale, word = _step(name, high)
+        if 0 < low < 0.005 * high and _step(name, low)[0] < scale:
+            return f"{number(metric, low)} to {number(metric, high)}"
     low, high = low / scale, high / scale
     places = 1 if name == "score" else _places(low, high)
     return f"{low:.{places}f} to {high:.{places}f} {word}".strip()

@@ -230,3 +230,5 @@ def test_an_interval_has_digits_enough_to_tell_its_ends_apart() -> None:
     assert interval("latency_ms", 101.2, 101.4) == "101.2 to 101.4 ms"
     assert interval("latency_ms", 900, 1100) == "0.90 to 1.10 s"
     assert interval("top1", 0.5, 0.625) == "50.0 to 62.5 %"
+    assert interval("latency_ms", 2.5, 800_000) == "2.50 ms to 13.3 min"
+    assert interval("latency_ms", 0.0, 800_000) == "0.0 to 13.3 min"

@@ -66,7 +66,7 @@ def sentences(members: Sequence[Pair]) -> Iterator[Words]:
     changes = [(p.row["series"], c) for p in members if (c := p.change)]
     judged = [(s, c) for s, c in changes if c.sign is not None]
     if len(judged) == len(changes) and all(c.equal for _, c in judged):
-        yield (f"Equal in both: all {len(judged)}.",)
+        yield (f"Equal in both: {len(judged)} of {len(judged)}.",)
         return
     for sign, word in zip((-1, 1), WORDS.get(kind(members[0].row["metric"]), WORDS["count"]), strict=True):
         if moved := [(s, c) for s, c in judged if c.sign == sign]:
@@ -124,7 +124,7 @@ def _table(name: str, group: Group, members: Sequence[Pair]) -> Table:
         lines = tuple(Line((_cell(p.a), _cell(p.b), _moved(p.change)), p.row["series"]) for p in here)
         blocks.append(Block(f"{size} {unit}", lines))
     what = "B minus A" if kind(group[1]) == "score" else "B over A"
-    return Table(name, _title(group), "Design", (Heading("A"), Heading("B"), Heading(what)), tuple(blocks))
+    return Table(name, "Design by design", "Design", (Heading("A"), Heading("B"), Heading(what)), tuple(blocks))
 
 
 def _cell(row: Row | None) -> Cell:
