@@ -15,12 +15,13 @@ from reports.sections.cells import SMALL_PRINT, lost, measured
 from reports.units import HEADLINES, digits, kind, title
 from reports.words import Words, count, names
 
-SHOWN = ("latency_ms", "device_ms", "peak_bytes", *HEADLINES, "params", "macs")
-WORDS = {
+SHOWN = ("latency_ms", "throughput_img_s", "largest_batch", "device_ms", "peak_bytes", *HEADLINES, "params", "macs")
+WORDS = {  # of less and of more
     "ms": ("Faster", "Slower"),
+    "rate": ("Slower", "Faster"),
     "score": ("Lower", "Higher"),
     "count": ("Smaller", "Larger"),
-}  # of less and of more
+}
 MOST_NAMES = 6
 NOTE = (
     "Every ratio is B over A, every difference B minus A, with 95 % intervals that join those of the two runs over "
@@ -35,6 +36,8 @@ def groups(pairs: Sequence[Pair]) -> dict[Group, list[Pair]]:
     found: dict[Group, list[Pair]] = {}
     for pair in sorted(pairs, key=lambda p: (p.row["pixels"], p.row["series"])):
         row = pair.row
+        if row["metric"] == "throughput_img_s" and not row["fills_memory"]:
+            continue  # it is latency told otherwise
         if row["metric"] in SHOWN and row["tested_at"] in ("", row["resolution"]):
             found.setdefault((row["task"], row["metric"], row["setting"]), []).append(pair)
     return dict(sorted(found.items(), key=lambda item: (item[0][0], SHOWN.index(item[0][1]), item[0][2])))
