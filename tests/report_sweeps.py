@@ -134,8 +134,9 @@ class Network:
         macs = 1e9 * self.gmacs * (side / 224) ** 2
         speed = self.rate / macs * self.generator.lognormvariate(0, 0.05)
         metrics |= {"image_macs": Metric(macs, "MAC"), "images_per_s": Metric(speed / 3, "img/s")}
-        metrics |= {"test_img_s": Metric(speed, "img/s", speed * 0.95, speed * 1.05, 24)}
-        metrics |= {f"test_img_s@{t}": Metric(speed * (side / t) ** 2, "img/s") for t in tests}
+        for size in (side, *tests):
+            name, there = f"test_img_s@{size}".removesuffix(f"@{side}"), speed * (side / size) ** 2
+            metrics[name] = Metric(there, "img/s", there * 0.95, there * 1.05, 24)
         losses = [[80 * i, 1.39 - self.learns * i / 100 + self.generator.gauss(0, 0.02)] for i in range(1, 101)]
         notes = {"losses": losses, "stopped_by": "images"}
         return self.unless_failed(made(case, metrics, notes=notes, started=at(side)))

@@ -96,7 +96,7 @@ def learnt(design: str, scores: list[float], macs: float = 1e9, rate: float = 10
     more = {
         "image_macs": Metric(macs, "MAC"),
         "images_per_s": Metric(rate, "img/s"),
-        "test_img_s": Metric(4 * rate, "img/s"),
+        "test_img_s": Metric(4 * rate, "img/s", 3.9 * rate, 4.1 * rate),
     }
     return [
         made(replace(start, seed=i), {"top1": Metric(s, "", s - 0.05, s + 0.05, 400)} | more, notes={"losses": curve})
@@ -140,3 +140,15 @@ def test_speed_is_told_for_the_work() -> None:
     assert rows["vit"]["For its work, × vit"].value == 1.0
     assert (rows["linear"]["× vit"].value, rows["linear"]["For its work, × vit"].value) == (0.5, 0.75)
     assert "accuracy-0-work" not in tables(learnt("linear", [0.8])), "nothing to compare with"
+
+
+def test_accuracy_is_drawn_against_the_speed_of_the_same_network() -> None:
+    fast, right, neither = [0.5, 0.51, 0.5], [0.9, 0.91, 0.9], [0.4, 0.41, 0.4]
+    records = [
+        replace(record, metrics=record.metrics | {f"{name}@512": metric for name, metric in record.metrics.items()})
+        for record in [*learnt("linear", fast, rate=900), *learnt("vit", right), *learnt("pixel", neither, rate=50)]
+    ]
+    drawn = [f for f in report("run", records).document.figures() if f.name.startswith("accuracy-0-front")]
+    assert [f.caption.split(".")[0] for f in drawn] == ["Up and to the right is better"] * 2
+    assert "trained at 224, tested at 512 pixels" in drawn[1].alt
+    assert {row[0]: row[-1] for row in drawn[1].data} == {"linear": "no", "vit": "no", "pixel": "yes"}

@@ -53,7 +53,8 @@ def scatter(front: Front, rows: Sequence[Row], under: str, looks: Mapping[str, S
     places = {s: frame.point(right[s]["value"] / x_scale, up[s]["value"] / y_scale) for s in both}
     _name(drawing, {s: places[s] for s in named}, list(places.values()), looks)
     better = "Up" if kind(front.metrics[0]) == "score" else "Down"
-    caption = f"{better} and to the left is better. Bars: 95 % intervals. Pale: beaten in both, or not ranked."
+    aside = "right" if kind(front.metrics[1]) == "rate" else "left"
+    caption = f"{better} and to the {aside} is better. Bars: 95 % intervals. Pale: beaten in both, or not ranked."
     caption += f" Not shown, far above the others: {', '.join(sorted(off))}." if off else ""
     alt = f"{said}, {under}: {len(both)} designs. {caption}"
     data = tuple(
@@ -67,7 +68,7 @@ def scatter(front: Front, rows: Sequence[Row], under: str, looks: Mapping[str, S
 def far(rows: Mapping[str, Row], leading: Collection[str]) -> set[str]:
     """The designs that are beaten by so much that a scale for all would show neither them nor the others."""
     values = {s: r["value"] for s, r in rows.items()}
-    if not values or kind(next(iter(rows.values()))["metric"]) == "score":
+    if not values or kind(next(iter(rows.values()))["metric"]) in ("score", "rate"):
         return set()
     return {s for s, v in values.items() if v > FAR * median(values.values()) and s not in leading}
 

@@ -13,7 +13,7 @@ from reports.frame import Row, grouped, rows_of
 from reports.sections.apart import apart
 from reports.sections.cells import lost, measured
 from reports.sections.matrix import matrices
-from reports.sections.swiftness import swiftness
+from reports.sections.swiftness import fronts, swiftness
 from reports.units import BOUNDS, HEADLINES, number, title
 from suite.record import Record, latest
 
@@ -34,7 +34,7 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[R
             name, said = f"accuracy-{len(parts)}", " · ".join(filter(None, (task, setting)))
             tables = [table(name, said, metric, found), *apart(name, said, metric, found, by_id)]
             tables += [*matrices(name, said, metric, found), *swiftness(name, said, found)]
-            parts.append(Part(said, tuple(tables), task))
+            parts.append(Part(said, (*tables, *fronts(name, said, metric, found, looks)), task))
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 
 

@@ -17,7 +17,7 @@ SPEED = "test_img_s"
 def matrices(name: str, said: str, metric: str, rows: Sequence[Row]) -> Iterator[Table]:
     """The score, with what it lies between, and images a second; none unless a network was tested elsewhere."""
     sound = [r for r in rows if r["status"] == "ok"]
-    tested = sorted({_tested(r) for r in sound}, key=_pixels)
+    tested = sorted({_tested(r) for r in sound}, key=pixels_of)
     if not any(_tested(r) != r["resolution"] for r in sound):
         return
     for of, suffix in ((metric, "matrix"), (SPEED, "speed")):
@@ -59,6 +59,7 @@ def _shaded(row: Row | None, values: Sequence[float]) -> Cell:
     return replace(measured(row), shade=(row["value"] - low) / (high - low) if high > low else 0.5)
 
 
-def _pixels(resolution: str) -> float:
+def pixels_of(resolution: str) -> float:
+    """Of `224` or `224x320`."""
     sides = [float(side) for side in resolution.split("x")]
     return sides[0] * sides[-1]

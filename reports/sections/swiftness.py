@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reports.document import Block, Cell, Heading, Table
+from reports.colours import Style
+from reports.document import Block, Cell, Gallery, Heading, Part, Say, Table
 from reports.document import Row as Line
+from reports.figures.front import scatter
 from reports.frame import Row, grouped
 from reports.sections.cells import measured
+from reports.sections.matrix import SPEED, pixels_of
+from reports.standing import front
 from reports.units import digits, title
 
-WORK, SPEEDS = "image_macs", ("images_per_s", "test_img_s")
+PLACE = ("pixels", "resolution", "tested_at")
+MOST = 6  # figures of one task and setting
+WORK, SPEEDS = "image_macs", ("images_per_s", SPEED)
 NOTE = (
     "For its work: images a second times multiply-adds of an image, both as multiples of vit's. 1 is as fast as vit "
     "for the same work; below 1, fewer multiply-adds save less time than they promise. A training's time "
@@ -32,6 +38,25 @@ def swiftness(name: str, said: str, rows: Sequence[Row]) -> Iterator[Table]:
         yield Table(
             f"{name}-work", f"Speed for the work, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks), NOTE
         )
+
+
+def fronts(name: str, said: str, metric: str, rows: Sequence[Row], looks: Mapping[str, Style]) -> Iterator[Part]:
+    """The score against the test speed of the same networks, for each resolution of training and of test."""
+    sound = [r | {"tested_at": r["tested_at"] or r["resolution"]} for r in rows if r["status"] == "ok"]
+    found = grouped((r for r in sound if r["metric"] in (metric, SPEED)), *PLACE)
+    places = sorted(found.items(), key=lambda place: (*place[0][:2], pixels_of(place[0][2])))
+    drawn = [
+        scatter(front((metric, SPEED), here), here, _under(said, trained, tested), looks, f"{name}-front-{i}")
+        for i, ((_, trained, tested), here) in enumerate(places[:MOST])
+    ]
+    if figures := tuple(figure for figure in drawn if figure):
+        more = f"{len(places) - MOST} more pairs of resolutions were not drawn; they are in records.csv."
+        note = (Say((more,), "note"),) if len(places) > MOST else ()
+        yield Part(f"{title(metric)} against test speed", (Gallery(figures), *note), folded=True)
+
+
+def _under(said: str, trained: str, tested: str) -> str:
+    return ", ".join(filter(None, (said, f"trained at {trained}, tested at {tested} pixels")))
 
 
 def _line(series: str, of: Mapping[str, Row], vit: Mapping[str, Row]) -> Line:
