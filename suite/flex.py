@@ -82,9 +82,7 @@ def attention(
     except RuntimeError as error:
         if "out of resource" not in str(error):
             raise
-        heads = (
-            f"heads of {query.shape[-1]} and {value.shape[-1]} channels in {str(query.dtype).removeprefix('torch.')}"
-        )
+        heads = f"heads of {query.shape[-1]} and {value.shape[-1]} channels in {query.dtype}"
         raise NotTakenError(f"no flex_attention for {heads} fits this device: choose --backend sdpa") from error
 
 

@@ -30,9 +30,8 @@ class RelativeBias(Position):
         h, y, x = q.shape[-4:-1]
         y_, x_ = y * self.step, x * self.step
         table = resized(self.table, (y_ + keys.y - 1, x_ + keys.x - 1))
-        dy, dx = (offsets(*axis, q.device)[:: self.step] for axis in ((y_, keys.y), (x_, keys.x)))
-        bias = table[:, dy[:, None, :, None], dx[None, :, None, :]]  # h y x keys.y keys.x
-        return bias.reshape(h, y * x, keys.n).to(q.dtype)
+        bias = table.unfold(1, keys.y, 1).unfold(2, keys.x, 1).flip(1, 2)  # h y_ x_ keys.y keys.x, from the last query
+        return bias[:, :: self.step, :: self.step].reshape(h, y * x, keys.n).to(q.dtype)
 
     def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
         return resized(table, (shape[1], shape[2]))
