@@ -36,10 +36,11 @@ class Linear(Mixer):
         b, y, x_, d = x.shape
         qkv = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1)
         q, k, v = (t.transpose(1, 2) for t in qkv.unbind(2))  # b h n e, three times
-        q, k = F.elu(q).add_(1), F.elu(k).add_(1)  # φ > 0, so that no weight is negative
+        q, k = (F.elu(t.contiguous()).add_(1) for t in (q, k))  # φ > 0; laid out once, or each product would copy them
         S = k.mT @ v  # b h e e: every key, summed once
         z = q @ k.sum(-2)[..., None]  # b h n 1: the weight that each query gives out
-        return self.to_out((q @ S / z).transpose(1, 2).reshape(b, y, x_, d))
+        # a quotient would hold four more tensors of this size in its backward pass than this product does
+        return self.to_out((q @ S * z.reciprocal()).transpose(1, 2).reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
         e = self.dim // self.heads

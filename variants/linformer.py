@@ -13,6 +13,7 @@ Departs  E is drawn with variance 1/n, not 1/m, so that a projected key is as lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch.nn.functional as F
@@ -39,12 +40,17 @@ class Linformer(Mixer):
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
-        q, kv = self.to_qkv(x).view(b, y * x_, 3 * d).split([d, 2 * d], -1)  # b n d, b n 2d
+        q, kv = (F.linear(x.flatten(1, 2), *own) for own in self.parts())  # b n d, b n 2d
         kv = (self.to_keys.on(Grid(y, x_)) @ kv).view(b, self.keys, 2, self.heads, -1)
         k, v = kv.permute(2, 0, 3, 1, 4)  # b h m e, twice
         q = q.view(b, y * x_, self.heads, -1).transpose(1, 2)  # b h n e
         out = F.scaled_dot_product_attention(q, k, v)
         return self.to_out(out.transpose(1, 2).reshape(b, y, x_, d))
+
+    def parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Weight and bias for q, and for k and v: apart, so that k and v need not live as long as q does."""
+        sizes = [self.dim, 2 * self.dim]
+        return zip(self.to_qkv.weight.split(sizes), self.to_qkv.bias.split(sizes), strict=True)
 
     def macs(self, grid: Grid) -> int:
         return grid.n * (4 * self.dim**2 + 4 * self.keys * self.dim)
