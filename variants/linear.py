@@ -39,7 +39,7 @@ class Linear(Mixer):
         q, k = (F.elu(t.contiguous()).add_(1) for t in (q, k))  # φ > 0; laid out once, or each product would copy them
         S = k.mT @ v  # b h e e: every key, summed once
         z = q @ k.sum(-2)[..., None]  # b h n 1: the weight that each query gives out
-        # a quotient would hold four more tensors of this size in its backward pass than this product does
+        # a product: the backward pass of a quotient holds two more tensors of this size
         return self.to_out((q @ S * z.reciprocal()).transpose(1, 2).reshape(b, y, x_, d))
 
     def macs(self, grid: Grid) -> int:
