@@ -88,16 +88,22 @@ def _whole(value: Any) -> Any:
 
 
 def _over_seeds(group: list[Row], values: list[float]) -> Row:
-    """The mean with its interval, where the metric is a score or has an interval for each seed."""
+    """The mean with its interval, where the metric is a score or has an interval for each seed.
+
+    Of seeds that are all equal nobody knows how they vary: there the interval is that of one seed.
+    """
     row = group[0]
     if len(group) == 1:
         return {"interval": "" if row["low"] is None else "one seed"}
     centre, low, high = of_mean(values)
+    said = f"over {len(group)} seeds"
+    if min(values) == max(values) and row["low"] is not None:
+        low, high, said = row["low"], row["high"], f"{said}, all equal: that of one"
     if row["low"] is None and row["metric"] not in HEADLINES:
         return {"value": centre, "low": None, "high": None, "n": len(group), "seed": None}
     top = inf if kind(row["metric"]) != "score" else 100.0 if row["unit"] == "%" else 1.0
     bounds = {"low": max(low, 0.0), "high": min(high, top)}
-    return {"value": centre, **bounds, "n": len(group), "seed": None, "interval": f"over {len(group)} seeds"}
+    return {"value": centre, **bounds, "n": len(group), "seed": None, "interval": said}
 
 
 def _over_processes(group: list[Row], values: list[float]) -> Row:

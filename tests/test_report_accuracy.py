@@ -121,14 +121,16 @@ def test_designs_are_told_apart_seed_by_seed() -> None:
         *learnt("linear", [0.89, 0.71, 0.79, 0.855]),
         *learnt("swin", [0.80, 0.60, 0.71, 0.75]),
         *learnt("conv", [0.99]),
+        *learnt("pixel", [0.25, 0.25]),
     ]
     rows = tables(records)["accuracy-0-apart"]
-    assert list(rows) == ["conv", "vit", "linear", "swin"], "best first"
+    assert list(rows) == ["conv", "vit", "linear", "swin", "pixel"], "best first"
     assert {name: cells["Group"].text for name, cells in rows.items()} == {
-        "conv": GAP, "vit": "1", "linear": "1", "swin": "2",
+        "conv": GAP, "vit": "1", "linear": "1", "swin": "2", "pixel": "1 2",
     }  # fmt: skip
     assert rows["conv"]["Interval"].text == "Wilson, over 400 test images of one seed"
     assert rows["vit"]["Interval"].text == "Student's, over 4 seeds"
+    assert rows["pixel"]["Interval"].text == "of one seed: all are equal"
     assert rows["swin"]["Behind the best"].text == "9.8 points" and "told apart" in rows["swin"]["Behind the best"].why
     assert "not told apart" in rows["linear"]["Behind the best"].why
     assert rows["vit"]["Loss, last third"].under == "still falling in 4 of 4"

@@ -72,6 +72,22 @@ def test_seeds_become_their_mean_and_one_seed_is_named() -> None:
     assert only(tidy(records[:1]), "top1")["interval"] == "one seed"
 
 
+def test_seeds_that_are_all_equal_have_the_interval_of_one() -> None:
+    """Both answer with one class, perhaps: that is no proof that every seed would."""
+    case = network("vit", quantity="accuracy", data="digits")
+    row = only(tidy(made(replace(case, seed=i), {"top1": Metric(0.1, "", 0.07, 0.14)}) for i in range(2)), "top1")
+    assert (row["value"], row["low"], row["high"]) == (0.1, 0.07, 0.14)
+    assert row["interval"] == "over 2 seeds, all equal: that of one"
+
+
+def test_seeds_of_a_speed_are_not_bounded_as_scores_are() -> None:
+    case = network("vit", quantity="accuracy", data="digits")
+    speeds = [Metric(v, "img/s", v - 1, v + 1) for v in (90.0, 100.0, 110.0)]
+    row = only(tidy(made(replace(case, seed=i), {"test_img_s": s}) for i, s in enumerate(speeds)), "test_img_s")
+    assert row["value"] == pytest.approx(100.0)
+    assert row["low"] < 90 < 110 < row["high"]
+
+
 def test_seeds_of_a_latency_are_not_pooled() -> None:
     records = [*latency([10.0], seed=0), *latency([20.0], seed=1)]
     assert list(tidy(records)["setting"]) == ["seed 0", "seed 1"]

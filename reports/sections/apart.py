@@ -59,7 +59,8 @@ def _interval(row: Row) -> Cell:
     if row["low"] != row["low"]:
         return Cell()
     if row["repeats"]:
-        return Cell(f"Student's, {row['interval']}")
+        alike = min(row["repeats"]) == max(row["repeats"])
+        return Cell("of one seed: all are equal" if alike else f"Student's, {row['interval']}")
     return Cell(f"{'Wilson' if row['metric'] == 'top1' else 'bootstrap'}, over {row['n']:g} test images of one seed")
 
 
