@@ -1,6 +1,7 @@
 """plan: recipes x workloads -> cases, each with its predicted cost; and what is not tried, with the reason.
 
-Pure: it builds no weights and times nothing. A network is simulated once for each mode, on tensors without memory.
+Pure: it builds no weights and times nothing. A network is simulated on tensors without memory, once for each mode and
+batch.
 """
 
 from __future__ import annotations

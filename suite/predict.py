@@ -46,23 +46,17 @@ class Prediction:
 
 
 def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
-    """The cost of one pass of the case. Raises whatever the simulation raises.
-
-    A pass whose memory or time is measured is simulated with its batch; elsewhere one image stands for all.
-    """
+    """The cost of one pass of the case. Raises whatever the simulation raises."""
     forward = simulated(replace(case, mode="inference", batch=1))
-    mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
     at_once = case.at_once or case.batch
-    if case.quantity in ("memory", "latency"):
-        part = simulated(case)
-    else:
-        work = forward if case.quantity in ("static", "probe") else simulated(replace(case, mode=mode, batch=1))
-        part = batched(work, at_once)
-    most = batched(part, PROBE_COPIES) if case.quantity == "probe" else part
+    mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
+    alone = case.quantity in ("static", "probe")
+    part = forward if alone else simulated(replace(case, mode=mode, batch=at_once))
+    peak = part.peak_bytes * (PROBE_COPIES if case.quantity == "probe" else 1)
     return Prediction(
         macs=forward.macs,
-        peak_bytes=most.peak_bytes,
-        needed_bytes=most.needed_bytes,
+        peak_bytes=peak,
+        needed_bytes=peak + part.resting_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
         tests_seconds=sum(tests_seconds(case, simulated, calibration)),
@@ -77,18 +71,6 @@ def tests_seconds(case: Case, simulated: Callable[[Case], Simulated], calibratio
         except ValueError:
             continue
         yield Schedule.test_images * (pass_seconds(work, calibration) + RENDER_SECONDS * size.n)
-
-
-def batched(work: Simulated, batch: int) -> Simulated:
-    """The pass of one image, for a batch: weights, gradients and optimiser state stay, all else is multiplied."""
-    fixed = sum(work.by_category.get(name, 0) for name in ("gradients", "optimiser"))
-    return replace(
-        work,
-        peak_bytes=fixed + batch * (work.peak_bytes - fixed),
-        resting_bytes=work.resting_bytes + (batch - 1) * work.input_bytes,
-        macs_by={kind: batch * macs for kind, macs in work.macs_by.items()},
-        moved_bytes=batch * work.moved_bytes,
-    )
 
 
 def pass_seconds(work: Simulated, calibration: Calibration) -> float:

@@ -39,7 +39,6 @@ class Simulated:
     other_flops: int  # see suite/account.py
     moved_bytes: int  # read and written, summed over operators
     kernels: int  # calls of operators
-    input_bytes: int = 0  # of the resting ones: images and labels
 
     @property
     def macs(self) -> int:
@@ -139,5 +138,4 @@ def result(account: Account) -> Simulated:
         other_flops=account.other_flops,
         moved_bytes=account.moved_bytes + 7 * state // 2,  # AdamW: reads weight, gradient, 2 moments, writes 3
         kernels=sum(operators.values()),
-        input_bytes=account.at_peak["input"],
     )

@@ -11,6 +11,7 @@ from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 from suite.axes import Axes, Data, Learning, Limits
 from suite.plan import Plan, plan
 from suite.predict import BUILD_SECONDS, IN_A_NETWORK
+from suite.simulate import simulate
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
 
@@ -42,7 +43,7 @@ def test_a_case_carries_the_sizes_that_the_budget_was_solved_to() -> None:
     assert "48" in case.recipe
 
 
-def test_a_network_is_simulated_once_for_each_mode() -> None:
+def test_a_network_is_simulated_once_for_each_mode_and_batch() -> None:
     seen = []
 
     def counted(design: fakes.Fake, **work: object) -> object:
@@ -50,7 +51,7 @@ def test_a_network_is_simulated_once_for_each_mode() -> None:
         return pretend(design, **work)  # type: ignore[arg-type]  # passed on as it came
 
     plan([TINY], replace(axes(32, metrics="params,memory,latency,accuracy"), rounds=10), CALIBRATIONS, LIMITS, counted)
-    assert len(seen) == len(set(seen)) == 2
+    assert len(seen) == len(set(seen)) == 3, "inference, and training of one image and of a batch"
 
 
 def test_what_does_not_fit_is_a_row_with_both_numbers() -> None:
@@ -136,6 +137,15 @@ def test_the_real_simulation_serves_the_plan() -> None:
     network = TINY.build("classification", 4, Grid(32, 32))
     assert {p.macs for p in found} == {network.macs(Grid(32, 32))}  # type: ignore[operator]  # a Network
     assert all(p.peak_bytes for p in found)
+
+
+def test_a_batch_is_simulated_with_all_of_its_images() -> None:
+    """Its peak may be at another moment than that of one image."""
+    asked = replace(axes(32, metrics="memory,accuracy"), batches=(8,))
+    found = {(p.case.quantity, p.case.mode): p for p in plan([TINY], asked, CALIBRATIONS, LIMITS).cases}
+    for key, images in {("memory", "inference"): 8, ("memory", "train"): 8, ("accuracy", "train"): 16}.items():
+        work = simulate(TINY, "classification", 4, Grid(32, 32), images, key[1])
+        assert found[key].peak_bytes == work.peak_bytes
 
 
 @pytest.mark.parametrize(
