@@ -30,8 +30,9 @@ class RelativeBias(Position):
         h, y, x = q.shape[-4:-1]
         y_, x_ = y * self.step, x * self.step
         table = resized(self.table, (y_ + keys.y - 1, x_ + keys.x - 1))
-        bias = table.unfold(1, keys.y, 1).unfold(2, keys.x, 1).flip(1, 2)  # h y_ x_ keys.y keys.x, from the last query
-        return bias[:, :: self.step, :: self.step].reshape(h, y * x, keys.n).to(q.dtype)
+        rows = table.unfold(2, keys.x, 1).flip(2)  # h rows x_ keys.x: the window of the last query came first
+        bias = rows[:, :, :: self.step].unfold(1, keys.y, 1).mT  # h y_ x keys.y keys.x, a view: so does it here
+        return torch.stack(bias.unbind(1)[:: -self.step], 1).view(h, y * x, keys.n).to(q.dtype)
 
     def stretched(self, table: Tensor, shape: tuple[int, ...]) -> Tensor:
         return resized(table, (shape[1], shape[2]))
