@@ -173,3 +173,9 @@ def bench_peers(c: Context, only: str = "", rounds: int = 9) -> None:
 def bench_noise(c: Context, pairs: int = 30, minutes: float = 60.0) -> None:
     """The same measurements in fresh processes, again and again: writes docs/noise.md. The same command goes on."""
     run(c, f"env PYTHONPATH=tests python tests/bench/noise.py --pairs {pairs} --minutes {minutes}")
+
+
+@task
+def separate(c: Context, runs: str = "runs/separation", device: str = "cpu", processes: int = 1) -> None:
+    """Whether the families of scenes separate designs: trains for an hour, writes docs/separation.md; can go on."""
+    run(c, f"python tests/bench/separation.py {runs} --device {device} --processes {processes}")
