@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 CGROUP = Path("/sys/fs/cgroup")
 LAYERS = 24  # how many weights take turns in a calibration
+FILLING = 32  # images at once in a calibration on CUDA: those of one would time the launches
 
 
 @dataclass(frozen=True)
@@ -91,22 +92,23 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=device, dtype=getattr(torch, dtype))
 
-    x, image = random(784, 192), random(1, 64, 56, 56)
+    n = 1 if device == "cpu" else FILLING
+    x, image = random(n * 784, 192), random(n, 64, 56, 56)
     # as many weights as a network has, in turn: those of one layer alone would stay in the nearest cache
     wide = cycle([random(768, 192) for _ in range(LAYERS)])
     kernel = cycle([random(64, 64, 3, 3) for _ in range(LAYERS)])
-    q = cycle([random(1, 3, 784, 64) for _ in range(LAYERS)])
-    large = random(2**21)
+    q = cycle([random(n, 3, 784, 64) for _ in range(LAYERS)])
+    large = random(n * 2**21)
     small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
     time_of = functools.partial(_seconds, device=device)
     return Calibration(
         device=device,
         dtype=dtype,
         threads=threads,
-        matmul=784 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
-        conv=56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel), padding=1)),
-        grouped=56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel)[:, :1], padding=1, groups=64)),
-        attention=2 * 3 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
+        matmul=n * 784 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
+        conv=n * 56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel), padding=1)),
+        grouped=n * 56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel)[:, :1], padding=1, groups=64)),
+        attention=n * 6 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
         bytes_per_second=2 * large.nbytes / time_of(lambda: large * 2),
         operator_seconds=time_of(lambda: small(few)),
         available_bytes=available_bytes(device),

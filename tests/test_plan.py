@@ -10,8 +10,8 @@ from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 
 from suite.axes import Axes, Data, Learning, Limits
 from suite.plan import Plan, plan
-from suite.predict import BUILD_SECONDS, IN_A_NETWORK
-from suite.simulate import simulate
+from suite.predict import BUILD_SECONDS, IN_A_NETWORK, pass_seconds
+from suite.simulate import Simulated, simulate
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
 
@@ -77,6 +77,14 @@ def test_the_prediction_adds_work_traffic_and_overhead() -> None:
     alone = 2 * 100 * 32**2 / 1e9 + 10 * MACHINE.operator_seconds
     assert row.pass_seconds == pytest.approx(IN_A_NETWORK * alone)
     assert row.macs == 100 * 32**2
+
+
+def test_on_cuda_the_slower_of_host_and_device_decides() -> None:
+    launching = 10 * MACHINE.operator_seconds
+    for macs, expected in ((0, launching), (1_000_000, 2e-3)):
+        work = Simulated(macs, 1000, {}, {"mm": 10}, {"matmul": macs}, 0, macs, 10)
+        found = pass_seconds(work, replace(MACHINE, device="cuda"))
+        assert found == pytest.approx(IN_A_NETWORK * expected)
 
 
 def test_a_batch_multiplies_memory_and_time_but_not_macs() -> None:

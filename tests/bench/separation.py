@@ -31,7 +31,7 @@ learn anything.
 ![Scores by form, with their intervals, chance and ceiling](separation.png)"""
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = "--params 0.4M --patch 8 --res 64"
-LEARNT = "--metric accuracy --train-minutes 0 --minutes inf"
+LEARNT = "--metric accuracy --train-minutes 0 --minutes inf --case-seconds 600"
 
 
 @dataclass(frozen=True)

@@ -15,5 +15,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     if bias is not None and bias.requires_grad and not q.is_cuda:
         logits = q * q.shape[-1] ** -0.5 @ k.mT  # b h n m
         return logits.add_(bias).softmax(-1) @ v
-    bias = bias if bias is None else bias.expand(*q.shape[:-1], k.shape[-2])
+    if bias is not None and q.is_cuda:  # the kernels there copy a bias whose rows are not aligned, as it is given
+        bias = bias[(None,) * (q.dim() - bias.dim())]
+    elif bias is not None:
+        bias = bias.expand(*q.shape[:-1], k.shape[-2])
     return F.scaled_dot_product_attention(q, k, v, bias)
