@@ -137,6 +137,15 @@ def test_trained_at_one_resolution_tested_at_others_is_a_heat_table() -> None:
     assert not [t for t in document([]).tables()]
 
 
+def test_a_size_that_was_not_tested_says_why() -> None:
+    (lacking,) = learnt("conv", 0.6)
+    scores = {name: metric for name, metric in lacking.metrics.items() if "@" not in name}
+    lacking = replace(lacking, metrics=scores, notes={"untested": {"512": "the memory ran out"}})
+    rows = table(document([*learnt("vit", 0.7), lacking]), "accuracy-0-matrix")["trained at 224 pixels"]
+    cell = rows["conv"]["tested at 512"]
+    assert (cell.text, cell.why, cell.value) == ("not tested", "the memory ran out", None)
+
+
 def test_measured_against_predicted_has_its_error() -> None:
     case = network("vit", quantity="memory")
     values = {"peak_bytes": Metric(110.0, "bytes"), "predicted_bytes": Metric(100.0, "bytes")}

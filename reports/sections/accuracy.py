@@ -33,7 +33,7 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[R
         if metric:
             name, said = f"accuracy-{len(parts)}", " · ".join(filter(None, (task, setting)))
             tables = [table(name, said, metric, found), *apart(name, said, metric, found, by_id)]
-            tables += [*matrices(name, said, metric, found), *swiftness(name, said, found)]
+            tables += [*matrices(name, said, metric, found, by_id), *swiftness(name, said, found)]
             parts.append(Part(said, (*tables, *fronts(name, said, metric, found, looks)), task))
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 
