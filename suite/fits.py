@@ -39,12 +39,18 @@ class Fit:
 def fits(
     designs: Sequence[Design], axes: Axes, memory: int, simulate: Simulate = simulate, processes: int = 1
 ) -> list[Fit]:
-    """Every network in each mode, dtype and backend of the axes. ValueError if the axes ask for a mixer alone."""
+    """Every network in each mode, dtype and backend of the axes.
+
+    ValueError if the axes ask for a mixer alone, or if nothing is known of any network: the first one's reason.
+    """
     if axes.scopes != ("network",):
         raise ValueError("--fits is of whole networks: leave out --scope")
     one = partial(fits_of, axes=axes, memory=memory, simulate=simulate)
     shapes = list(product(designs, axes.layouts, axes.positions))
-    return list(chain.from_iterable(mapped(one, shapes, min(processes, len(shapes)))))
+    found = list(chain.from_iterable(mapped(one, shapes, min(processes, len(shapes)))))
+    if found and all(f.reason for f in found):
+        raise ValueError(found[0].reason)
+    return found
 
 
 def fits_of(shape: tuple[Design, str, str], axes: Axes, memory: int, simulate: Simulate) -> list[Fit]:

@@ -151,6 +151,9 @@ def test_plan_says_what_a_memory_holds(capsys: pytest.CaptureFixture[str], mine:
         assert all(less[name] < more[name] for name in ("memory_bytes", "largest_px", "batch@32", "batch@64"))
     (header, *_) = call(capsys, *asked, "20MB", "--csv")[1].splitlines()
     assert header.split(",") == list(few[0])
+    layouts = (*asked, "20MB", "--layout", "bottleneck,pyramid")
+    refused, taken = csv.DictReader(io.StringIO(call(capsys, *layouts, "--mode", "train", "--csv")[1]))
+    assert refused["reason"] and not refused["batch@64"] and taken["batch@64"]
 
 
 def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,6 +179,7 @@ def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[st
         ("plan vit --layout spiral --res 32", "no layout is called 'spiral'"),
         ("plan vit --batch many", "--batch many is no whole number"),
         ("plan vit --fits plenty", "is not an amount of memory"),
+        ("plan vit --fits 24GB --layout spiral", "no layout is called 'spiral'"),
         ("plan vit --memory plenty", "is not an amount of memory"),
         ("plan vit --minutes 0", "--minutes is 0"),
         ("plan vit --res 32 --json --csv", "choose one"),

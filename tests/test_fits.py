@@ -87,11 +87,18 @@ def test_what_does_not_go_has_its_reason_and_the_others_go_on() -> None:
     assert [bool(r.reason) for r in rows] == [False, True]
     assert rows[1].case.layout == "bottleneck" and "choose isotropic or pyramid" in rows[1].reason
 
-    def broken(design: fakes.Fake, **work: object) -> Simulated:
-        raise RuntimeError("no such kernel")
+    def broken(design: fakes.Fake, mode: str, **work: object) -> Simulated:
+        if mode == "train":
+            raise RuntimeError("no such kernel")
+        return pretend(design, mode=mode, **work)  # type: ignore[arg-type]  # passed on as it came
 
-    (row,) = fits([TINY], axes(32), 10**8, broken)
-    assert "no such kernel" in row.reason
+    sound, row = fits([TINY], replace(axes(32), modes=("inference", "train")), 10**8, broken)
+    assert "no such kernel" in row.reason and not sound.reason
+
+
+def test_nothing_that_applies_is_an_error() -> None:
+    with pytest.raises(ValueError, match="choose none"):
+        found(10**8, 32, positions=("rotary",))
 
 
 def test_a_mixer_alone_is_refused() -> None:
