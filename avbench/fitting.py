@@ -18,8 +18,8 @@ from suite.units import bytes_text, parse_bytes
 RESTS_ON = (
     "Predicted, nothing was allocated: weights, gradients, optimiser, images and the peak of a simulated pass, without "
     "what kernels allocate inside (most where queries see neighbourhoods) and what a device needs to run at all. "
-    "Attention takes the kernel that it would on the CPU. On an H200 the simulated peak of vit at 224 pixels was within "
-    "0.1 % of the measured one with fused attention, and 7 % below it with --backend math."
+    "Attention takes the kernel that it would on the CPU. On an H200 the simulated peak of vit at 224 pixels was "
+    "within 0.1 % of the measured one with fused attention, and 7 % below it with --backend math."
 )
 
 
