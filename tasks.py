@@ -179,3 +179,9 @@ def bench_noise(c: Context, pairs: int = 30, minutes: float = 60.0) -> None:
 def separate(c: Context, runs: str = "runs/separation", device: str = "cpu", processes: int = 1) -> None:
     """Whether the families of scenes separate designs: trains for an hour, writes docs/separation.md; can go on."""
     run(c, f"python tests/bench/separation.py {runs} --device {device} --processes {processes}")
+
+
+@task
+def count_all(c: Context) -> None:
+    """Three counts of every design in every form at eight sizes, which must agree: some 20 minutes of one core."""
+    run(c, "python tests/bench/count_all.py")
