@@ -2,12 +2,25 @@
 const results = [];
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const shown = (node) => getComputedStyle(node).display !== "none";
-const drive = async (width) => {
+const opened = async (page, width) => {
   const frame = document.createElement("iframe");
   Object.assign(frame.style, { width: `${width}px`, height: "900px", border: "0" });
-  frame.srcdoc = PAGE;
+  frame.srcdoc = page;
   document.body.append(frame);
   await new Promise((done) => (frame.onload = done));
+  return frame;
+};
+const besideOverflow = async (width) => {
+  const frame = await opened(BESIDE, width);
+  const doc = frame.contentDocument;
+  for (const details of doc.querySelectorAll("details")) details.open = true;
+  const overflow = doc.documentElement.scrollWidth - doc.documentElement.clientWidth;
+  const figures = doc.querySelectorAll("figure .series").length;
+  frame.remove();
+  return [overflow, figures > 0];
+};
+const drive = async (width) => {
+  const frame = await opened(PAGE, width);
   const { contentDocument: doc, contentWindow: win } = frame;
   const all = (selector) => [...doc.querySelectorAll(selector)];
   const overflow = () => doc.documentElement.scrollWidth - doc.documentElement.clientWidth;
@@ -59,6 +72,7 @@ const drive = async (width) => {
     found.themes[choice] = { paper: backgroundColor, inks: [...new Set([color, ...marks])], overflow: overflow() };
   }
   found.saved = await saved(win, all);
+  found.beside = await besideOverflow(width);
   results.push(found);
   frame.remove();
 };

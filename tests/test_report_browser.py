@@ -17,7 +17,7 @@ import pytest
 from report_fakes import save
 from report_sweeps import whole
 
-from reports.write import write
+from reports.write import of_two, put, write
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 TRIES = 6
@@ -31,13 +31,13 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any
     folder = tmp_path_factory.mktemp("browser")
     designs = ("vit", "linear", "swin", "conv", "pixel", "sasa_resnet", "halo", "xcit", "local")
     records = whole(designs, sides=(128, 224, 1024), modes=("inference",), rounds=3, seeds=2)
-    page = write(save(folder / "a long name of a run", records)).read_text(encoding="utf-8")
-    text = json.dumps(page).replace("<", "\\u003c")
+    run = save(folder / "a long name of a run", records)
+    (beside,) = put(of_two(run, save(folder / "another", records[:400])), folder, ("html",))
+    pages = [path.read_text(encoding="utf-8") for path in (write(run), beside)]
+    page, other = (json.dumps(text).replace("<", "\\u003c") for text in pages)
+    script = f"const PAGE = {page}, BESIDE = {other};{DRIVER.read_text()}"
     harness = folder / "harness.html"
-    harness.write_text(
-        f"<!doctype html><meta charset=utf-8><body><script>const PAGE = {text};{DRIVER.read_text()}</script>",
-        encoding="utf-8",
-    )
+    harness.write_text(f"<!doctype html><meta charset=utf-8><body><script>{script}</script>", encoding="utf-8")
     flags = f"--headless --no-sandbox --disable-gpu --user-data-dir={folder / 'profile'} --enable-logging=stderr --v=0"
     flags += " --force-prefers-reduced-motion"  # in virtual time nothing moves
     command = [str(BROWSER), *flags.split(), "--virtual-time-budget=60000", "--dump-dom", harness.as_uri()]
@@ -52,6 +52,7 @@ def test_the_console_stays_empty_and_nothing_overflows(driven: tuple[list[dict[s
     results, console = driven
     assert not [line for line in console.splitlines() if "CONSOLE" in line]
     assert [r.get("error") for r in results] == [None] * 3
+    assert [r["beside"] for r in results] == [[0, True]] * 3
     assert {r["width"]: r["overflow"] for r in results} == {360: 0, 768: 0, 1280: 0}
 
 
