@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from suite.case import Case
+from suite.typed import mistyped
 
 SCHEMA = 2
 STARTS = "starts.jsonl"  # of a run folder: what each start asked for, and how it ended
@@ -86,9 +87,21 @@ class Record:
             raise ValueError(f"not a record ({error})") from None
         if record.schema != SCHEMA:
             raise ValueError(f"a record of schema {record.schema}; this avbench reads schema {SCHEMA}")
+        if wrong := _mistyped(record):
+            raise ValueError(f"not a record ({wrong} is of the wrong type)")
         if stated != record.id:
             raise ValueError(f"its id {stated} is not the id of its case, {record.id}")
         return record
+
+
+def _mistyped(record: Record) -> str:
+    """What in a record is of another type than stated, or no status; empty if nothing is: readers rely on it."""
+    parts: dict[str, Any] = {"": record, "case.": record.case}
+    parts |= {f"metrics.{name}.": metric for name, metric in record.metrics.items()}
+    wrong = [prefix + name for prefix, part in parts.items() for name in mistyped(part)]
+    if not wrong:
+        wrong = [f"machine.{key}" for key, value in record.machine.items() if not isinstance(value, dict)]
+    return wrong[0] if wrong else "" if record.status in STATUSES else "status"
 
 
 def read(run: Path) -> list[Record]:

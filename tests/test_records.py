@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,43 @@ def test_a_corrupt_line_is_named(tmp_path: Path, line: bytes, said: str) -> None
         file.write(line)
     with pytest.raises(ValueError, match=said):
         read(tmp_path)
+
+
+WRONG = ("x", 7, None, True, [], {}, [[1, {}]], 1e999)
+
+
+@pytest.mark.parametrize("part", ["", "case", "metrics.macs"])
+def test_whatever_is_of_another_type_than_stated_is_refused_by_name(part: str) -> None:
+    whole = record()
+    kept = replace(whole, metrics={"macs": Metric(1.0, "MAC", 0.5, 1.5)})
+    for name in json.loads(kept.to_json())[part] if part == "case" else FIELDS[part]:
+        refused = 0
+        for value in WRONG:
+            line = json.loads(kept.to_json())
+            at = line
+            for key in filter(None, part.split(".")):
+                at = at[key]
+            at[name] = value
+            try:
+                Record.from_json(json.dumps(line))
+            except ValueError as error:
+                refused += 1
+                assert re.search(rf"{name} is of the wrong type|not a record|not the id|reads schema", str(error))
+        assert refused >= 4, name
+
+
+FIELDS = {
+    "": ["status", "reason", "samples", "notes", "machine", "started", "seconds", "schema", "metrics"],
+    "metrics.macs": ["value", "unit", "low", "high", "n"],
+}
+
+
+def test_a_case_of_wrong_types_is_refused_even_with_its_own_id() -> None:
+    wrong = Record(replace(case(), batch="=1+1"), "ok")  # type: ignore[arg-type]  # as a stranger's file may hold it
+    with pytest.raises(ValueError, match=r"case\.batch is of the wrong type"):
+        Record.from_json(wrong.to_json())
+    with pytest.raises(ValueError, match="status is of the wrong type"):
+        Record.from_json(record(status="<b>").to_json())
 
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
