@@ -86,6 +86,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(subject, "_output", output)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Abacus 9000")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=f"of-{device}"))
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
     return asked
 
 

@@ -1,4 +1,4 @@
-"""Counts every design in every layout with every position, for both tasks, at eight sizes: three counts each, which agree.
+"""Counts every design in every layout with every position, for both tasks, at eight sizes; three counts each agree.
 
     python tests/bench/count_all.py [NAME ...]
 
