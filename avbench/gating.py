@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -15,12 +16,14 @@ from rich.text import Text
 
 from avbench.find import names
 from avbench.gate_init import init
+from suite.forked import mapped
 from suite.gate import exact, written
 from suite.gate.expected import Expected
 from suite.gate.latency import compare
 from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency, worst
 from suite.gate.target import Table, Target, chosen, parsed, table_of
 from suite.gate.trees import Tree, git, require_clean, root_of, worktree
+from suite.machine import default_threads
 
 OUT = Path("gate")
 
@@ -83,15 +86,29 @@ def exact_tier(gate: Gate) -> int:
 
 
 def figures_of(targets: Sequence[Target], table: Table, root: Path) -> tuple[dict[str, exact.Figures], dict[str, str]]:
-    """The exact figures of each case; and why a case has none."""
+    """The exact figures of each case; and why a case has none. ValueError if a case ends its process."""
     exact.importable(root, table.path)
+    processes = default_threads() if all(target.device == "cpu" for target in targets) else 1
+    try:
+        answers = mapped(figures_or_why, targets, min(processes, len(targets)))
+    except BrokenProcessPool:
+        said = "a case ended its process: name cases, such as `avbench gate --exact NAME`, to see which"
+        raise ValueError(said) from None
     found, failed = dict[str, exact.Figures](), dict[str, str]()
-    for target in targets:
-        try:
-            found[target.name] = exact.figures(target)
-        except Exception as error:
-            failed[target.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    for target, answer in zip(targets, answers, strict=True):
+        if isinstance(answer, str):
+            failed[target.name] = answer
+        else:
+            found[target.name] = answer
     return found, failed
+
+
+def figures_or_why(target: Target) -> exact.Figures | str:
+    """The exact figures of a case, or why it has none."""
+    try:
+        return exact.figures(target)
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def latency_tier(gate: Gate) -> int:

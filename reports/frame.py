@@ -1,7 +1,7 @@
 """Records -> one tidy long table, in which repeated measurements of one case have become one row.
 
 Cases that differ in `round` only are one measurement, repeated in fresh processes: the median of the processes with
-an interval over them. Accuracies that differ in `seed` only: their mean with an interval over the seeds. The column
+an interval over them, which for few of them borrows the spread of other cases (spread.py). Accuracies that differ in `seed` only: their mean with an interval over the seeds. The column
 `interval` says what an interval is over, because one within a process is no substitute for one over processes;
 `repeats` holds the repeated values, `ids` the records that they are of, and `marks` what disturbed them.
 """
@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 
 from reports.escape import whole
-from reports.interval import of_mean, of_median
+from reports.interval import EXACT_FROM, of_mean, of_median
 from reports.naming import machine_labels, series, settings
+from reports.spread import law, moderated
 from reports.units import HEADLINES, kind
 from suite.record import COLUMNS, Metric, Record, latest, rows
 
@@ -54,7 +55,22 @@ def combined(records: Iterable[Record]) -> list[Row]:
         row["marks"] = marks.get(row["id"], ())
         hidden = MEASURED | {"marks", "seed"} if row["quantity"] == "accuracy" else MEASURED | {"marks"}
         groups.setdefault(tuple(v for k, v in row.items() if k not in hidden), []).append(row)
-    return [_one(group) for group in groups.values()]
+    return _spread_alike([_one(group) for group in groups.values()])
+
+
+def _spread_alike(found: list[Row]) -> list[Row]:
+    """The rows, of which those over few processes have intervals that know how far the other cases' processes differ.
+
+    Others are those of the same metric, machine, device and threads.
+    """
+    few = [row for row in found if row["quantity"] == "latency" and 1 < len(row["repeats"]) < EXACT_FROM]
+    positive = [row for row in few if min(row["repeats"]) > 0]
+    for alike in grouped(positive, "metric", "machine", "device", "threads").values():
+        if by := law([row["repeats"] for row in alike]):
+            for row in alike:
+                _, row["low"], row["high"] = moderated(row["repeats"], by)
+                row["interval"] += f", spread as in {len(alike)} cases"
+    return found
 
 
 def _with_prediction(record: Record) -> Record:

@@ -105,7 +105,9 @@ def test_ctrl_c_stops_every_lane_and_drops_what_was_in_flight(tmp_path: Path) ->
     def interrupt(case: Case) -> None:
         if case.device == "cuda:0" and case.quantity == "latency":
             pthread_kill(main_thread().ident or 0, SIGINT)
-            halted.wait(WAIT_S)
+            if not halted.wait(WAIT_S / 4):  # Python drops what is raised in a callback of its garbage collector
+                pthread_kill(main_thread().ident or 0, SIGINT)
+                halted.wait(WAIT_S)
 
     class Interrupted(Host):
         def stop(self) -> None:
