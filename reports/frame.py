@@ -1,9 +1,10 @@
 """Records -> one tidy long table, in which repeated measurements of one case have become one row.
 
 Cases that differ in `round` only are one measurement, repeated in fresh processes: the median of the processes with
-an interval over them, which for few of them borrows the spread of other cases (spread.py). Accuracies that differ in `seed` only: their mean with an interval over the seeds. The column
-`interval` says what an interval is over, because one within a process is no substitute for one over processes;
-`repeats` holds the repeated values, `ids` the records that they are of, and `marks` what disturbed them.
+an interval over them, which for few of them borrows the spread of other cases (spread.py). Accuracies that differ in
+`seed` only: their mean with an interval over the seeds. The column `interval` says what an interval is over, because
+one within a process is no substitute for one over processes; `repeats` holds the repeated values, `ids` the records
+that they are of, and `marks` what disturbed them.
 """
 
 from __future__ import annotations
