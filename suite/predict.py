@@ -25,7 +25,7 @@ from suite.units import parse_size
 
 IN_A_NETWORK = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
-COUNT_SECONDS = 1.0  # three counts on the meta device
+COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
 LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
