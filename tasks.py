@@ -184,4 +184,4 @@ def separate(c: Context, runs: str = "runs/separation", device: str = "cpu", pro
 @task
 def count_all(c: Context) -> None:
     """Three counts of every design in every form at eight sizes, which must agree: some 20 minutes of one core."""
-    run(c, "python tests/bench/count_all.py")
+    run(c, "env PYTHONPATH=tests python tests/bench/count_all.py")

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from suite.sentence import one_line
+
 if TYPE_CHECKING:
     from variants.contract import Design
 
@@ -108,7 +110,7 @@ def _run(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ValueError(f"{path} does not run: {_one_line(error)}") from error
+        raise ValueError(f"{path} does not run: {one_line(error)}") from error
     return module
 
 
@@ -116,17 +118,13 @@ def _imported(module: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as error:
-        raise ValueError(f"{name} cannot be imported: {_one_line(error)}") from error
+        raise ValueError(f"{name} cannot be imported: {one_line(error)}") from error
 
 
 def _attribute(module: ModuleType, attribute: str, name: str) -> Any:
     if not hasattr(module, attribute):
         raise ValueError(f"{name} defines no {attribute}: assign the recipe to that name")
     return getattr(module, attribute)
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _unknown(name: str) -> str:
@@ -146,7 +144,7 @@ def _parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid Python: {_one_line(error)}") from None
+        raise ValueError(f"{path} is not valid Python: {one_line(error)}") from None
 
 
 def _defines(tree: ast.Module, name: str) -> bool:

@@ -24,6 +24,7 @@ from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_
 from suite.gate.target import Table, Target, chosen, parsed, table_of
 from suite.gate.trees import Tree, git, require_clean, root_of, worktree
 from suite.machine import default_threads
+from suite.sentence import one_line
 
 OUT = Path("gate")
 
@@ -108,7 +109,7 @@ def figures_or_why(target: Target) -> exact.Figures | str:
     try:
         return exact.figures(target)
     except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return one_line(error)
 
 
 def latency_tier(gate: Gate) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from suite.case import TASKS
 from suite.check_mixer import Met, is_its_formula, keeps_padding_out, keeps_shape, meet
 from suite.count import agreed_macs, formula_macs, parameters, torch_macs
+from suite.sentence import one_line
 from suite.step import loss_of, random_images, random_targets
 from variants.contract import Design, Grid
 
@@ -101,7 +102,7 @@ def tried(name: str, claim: Callable[[], str]) -> Finding:
     try:
         return Finding(name, claim())
     except Exception as error:
-        return Finding(name, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Finding(name, one_line(error))
 
 
 def fitted_if_it_can(design: Design) -> Design:

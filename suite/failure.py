@@ -7,6 +7,7 @@ import traceback
 import torch
 
 from suite.flex import NotTakenError
+from suite.sentence import one_line
 from suite.step import NotFiniteError
 
 REASON = 500  # letters of an exception's message
@@ -15,7 +16,7 @@ REASON = 500  # letters of an exception's message
 def told(error: Exception) -> tuple[str, str]:
     """Status and reason of an exception; its traceback goes to standard error, which is the worker's log."""
     traceback.print_exception(error)
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:REASON]
+    reason = one_line(error)[:REASON]
     if isinstance(error, NotFiniteError):
         return "nan", str(error)
     if isinstance(error, NotTakenError):

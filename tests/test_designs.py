@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from narrow import shrunk
 from oracles import ORACLES
 from torch import Tensor
 
@@ -21,12 +21,6 @@ from variants.contract import Grid, Mixer, Position
 from variants.recipe import POSITIONS, Part, part
 from variants.vit import Attention
 from variants.window import Window
-
-
-def shrunk(recipe: Any) -> Any:
-    """The same design, narrow and no deeper in each stage than it has mixers."""
-    layout = recipe.layout.scaled(32 / recipe.widths[0])
-    return replace(recipe, layout=replace(layout, depths=tuple(min(d, len(recipe.mixers)) for d in layout.depths)))
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,6 +1,6 @@
 """Counts every design in every layout with every position, for both tasks, at eight sizes; three counts each agree.
 
-    python tests/bench/count_all.py [NAME ...]
+    PYTHONPATH=tests python tests/bench/count_all.py [NAME ...]
 
 The networks are narrow and have one block for each kind of mixer: a deeper one repeats the same blocks. Prints what
 disagrees, and how many counts agreed; the exit code is 1 if any did not.
@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import torch
+from narrow import shrunk
 
 from avbench.find import find, names
 from suite.case import TASKS
@@ -65,12 +65,6 @@ def forms(design: Any) -> Iterator[tuple[str, Any]]:
     for layout, placed in layouts.items():
         for position, form in (accepted(placed, POSITIONS) or {placed.position_name: placed}).items():
             yield f"{layout}, {position}", shrunk(form)
-
-
-def shrunk(recipe: Any) -> Any:
-    """The same design, narrow and no deeper in each stage than it has mixers."""
-    layout = recipe.layout.scaled(32 / recipe.widths[0])
-    return replace(recipe, layout=replace(layout, depths=tuple(min(d, len(recipe.mixers)) for d in layout.depths)))
 
 
 if __name__ == "__main__":
