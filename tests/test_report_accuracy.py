@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_fakes import made, network
+from report_fakes import failed, made, network
 from scipy import stats
 
 from reports.accuracy import groups, holm, pairs, trend
@@ -154,3 +154,11 @@ def test_accuracy_is_drawn_against_the_speed_of_the_same_network() -> None:
     assert [f.caption.split(".")[0] for f in drawn] == ["Up and to the right is better"] * 2
     assert "trained at 224, tested at 512 pixels" in drawn[1].alt
     assert {row[0]: row[-1] for row in drawn[1].data} == {"linear": "no", "vit": "no", "pixel": "yes"}
+
+
+def test_what_had_no_time_to_learn_is_counted_and_not_listed() -> None:
+    start = network("linear", quantity="accuracy", data="scenes:grating", mode="train")
+    lost = [failed(start, "not_reached", "over"), failed(replace(start, design="swin"), "oom", "no memory")]
+    (table,) = (t for t in report("run", [*learnt("vit", [0.9]), *lost]).document.tables() if t.name == "accuracy-0")
+    assert [row.series for block in table.blocks for row in block.rows] == ["swin", "vit"]
+    assert table.note.startswith("At 224 pixels 1 design had no time to learn.")

@@ -1,4 +1,4 @@
-"""avbench view: maps of real networks over real photographs, as a page and as pictures."""
+"""avbench view: maps of real networks over real photographs and over scenes, as a page and as pictures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from avbench.viewing import SIDE, view
 from reports.attention.look import Look, distance, reduced, rollout
 from reports.attention.page import BYTES, packed, render
+from suite.data import source
+from variants.contract import Grid
 
 PLACES = [((row + 0.5) / 2, (column + 0.5) / 2) for row in range(2) for column in range(2)]
 
@@ -31,6 +34,25 @@ def data_of(page: Path) -> dict[str, list[dict[str, object]]]:
     assert found
     made: dict[str, list[dict[str, object]]] = json.loads(found[1])
     return made
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A scene of `cue`, as a file."""
+    image, _ = source.load("scenes:cue", "segmentation", 0).batch("test", [0], Grid(64, 64))
+    mean, std = (torch.tensor(of)[:, None, None] for of in (source.MEAN, source.STD))
+    path = tmp_path / "scene.png"
+    pixels = ((image[0] * std + mean).clamp(0, 1) * 255).round().byte()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
+    return path
+
+
+def test_a_page_of_a_scene(scene: Path, tmp_path: Path) -> None:
+    view("window", scene, None, "64", "0.3M", tmp_path / "out")
+    found = data_of(tmp_path / "out/index.html")
+    assert len(found["places"]) == SIDE**2 and found["maps"]
+    with Image.open(tmp_path / "out/image.png") as shown, Image.open(scene) as drawn:
+        assert np.abs(np.asarray(shown.resize((64, 64)), float) - np.asarray(drawn, float)).mean() < 3
 
 
 @pytest.mark.parametrize(("name", "kind"), [("vit", "attention"), ("conv", "gradient"), ("linear", "attention")])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from math import hypot
 from statistics import median
 
 from reports.colours import Style
@@ -17,6 +19,9 @@ from reports.units import kind, title
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 330.0, 250.0, 44.0, 40.0, 36.0, 12.0
 MOST_NAMED = 9
+NEAR = 12.0  # a name no further from its mark than this needs no line that leads to it
+Place = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 COLUMNS = ("design", "x", "x low", "x high", "y", "y low", "y high", "beaten")
 
 
@@ -96,23 +101,40 @@ def _draw_point(
     drawing.add(Mark((x, y), style.marker, ink, 4.2 if leading else 3, told=told, alpha=alpha, series=index))
 
 
-def _name(drawing: Drawing, named: Mapping[str, tuple[float, float]], marks: Sequence[tuple[float, float]],
-          looks: Mapping[str, Style]) -> None:  # fmt: skip
-    """Writes each name where it covers fewest marks and other names: right, left, above or below of its mark."""
-    taken: list[tuple[float, float, float, float]] = [(x - 4, y - 4, x + 4, y + 4) for x, y in marks]
-    for name, (x, y) in sorted(named.items(), key=lambda item: item[1][1]):
-        wide = text_width(short(name), LABEL)
-        spots = [(x + 7, y + 4), (x - 7 - wide, y + 4), (x - wide / 2, y - 8), (x - wide / 2, y + 16),
-                 (x + 5, y - 7), (x + 5, y + 15), (x - 5 - wide, y - 7), (x - 5 - wide, y + 15)]  # fmt: skip
-        boxes = [(left, base - 9, left + wide, base + 2) for left, base in spots]
+def _name(drawing: Drawing, named: Mapping[str, Place], marks: Sequence[Place], looks: Mapping[str, Style]) -> None:
+    """Writes each name where it covers fewest marks and other names, and near its mark; a line leads to a far one."""
+    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in marks]
+    for name, mark in sorted(named.items(), key=lambda item: item[1][1]):
+        boxes = _spots(mark, text_width(short(name), LABEL))
         inside = [
-            b for b in boxes if b[0] >= LEFT + 2 and b[2] <= WIDTH and TOP - 8 <= b[1] and b[3] <= HEIGHT - BOTTOM
+            b for b in boxes if LEFT + 2 <= b[0] and b[2] <= WIDTH and TOP - 8 <= b[1] and b[3] <= HEIGHT - BOTTOM
         ]
-        best = min(inside or boxes, key=lambda b: sum(_overlap(b, other) for other in taken))
+        best = min(inside or boxes, key=lambda b: sum(_overlap(b, other) for other in taken) + _gap(b, mark))
         taken.append(best)
+        if _gap(best, mark) > NEAR:
+            end = tuple(min(max(mark[i], best[i]), best[i + 2]) for i in (0, 1))
+            drawing.add(Line((mark, (end[0], end[1])), "muted", 0.6, alpha=0.7, series=looks[name].index))
         drawing.add(Text((best[0], best[3] - 2), short(name), "ink", LABEL, series=looks[name].index))
 
 
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+def _spots(mark: Place, wide: float) -> list[Box]:
+    """Where a name of this width may stand: around its mark, and in the same directions further out."""
+    x, y = mark
+    boxes = []
+    for off in (0.0, 12.0, 24.0, 36.0, 48.0):
+        for aside, down in product((-1, 0, 1), repeat=2):
+            if aside or down:
+                left = x + aside * ((5 if down else 7) + off) - wide * (1 - aside) / 2
+                base = y + 4 + down * (12 + off)
+                boxes.append((left, base - 9, left + wide, base + 2))
+    return boxes
+
+
+def _overlap(one: Box, other: Box) -> float:
     wide, tall = (min(one[i + 2], other[i + 2]) - max(one[i], other[i]) for i in (0, 1))
     return max(0.0, wide) * max(0.0, tall)
+
+
+def _gap(box: Box, mark: Place) -> float:
+    """How far a mark is from a box."""
+    return hypot(*(max(box[i] - mark[i], 0.0, mark[i] - box[i + 2]) for i in (0, 1)))

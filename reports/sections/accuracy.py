@@ -15,12 +15,14 @@ from reports.sections.cells import lost, measured
 from reports.sections.matrix import matrices
 from reports.sections.swiftness import fronts, swiftness
 from reports.units import BOUNDS, HEADLINES, number, title
+from reports.words import count
 from suite.record import Record, latest
 
 NOTE = (
     "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
     "training on small tasks says which designs can solve a task at all; it does not replace a long training."
 )
+UNTRIED = frozenset({"not_reached", "too_slow"})  # left for want of time: counted, not listed
 OTHERS = ("images_seen", "train_seconds", "lr", "upsampled")  # of a training, beside its scores
 
 
@@ -52,14 +54,19 @@ def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
         *map(group_title, groups),
         *map(title, more),
     ]
-    blocks = []
+    blocks, left = [], []
     for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items()):
+        trained = grouped([r for r in here if r["status"] not in UNTRIED], "series")
         lines = [
             _line(series, of, metric, [b for b in BOUNDS if b in names] + groups + more)
-            for (series,), of in sorted(grouped(here, "series").items())
+            for (series,), of in sorted(trained.items())
         ]
-        blocks.append(Block(f"{resolution} pixels", tuple(lines)))
-    return Table(name, f"{title(metric)}, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks))
+        if lines:
+            blocks.append(Block(f"{resolution} pixels", tuple(lines)))
+        if untried := len({r["series"] for r in here} - {series for (series,) in trained}):
+            left.append(f"At {resolution} pixels {count(untried, 'design')} had no time to learn.")
+    note = " ".join((*left, "What each of them needs is listed below.")) if left else ""
+    return Table(name, f"{title(metric)}, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks), note)
 
 
 def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str]) -> Line:
