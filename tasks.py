@@ -176,9 +176,15 @@ def bench_noise(c: Context, pairs: int = 30, minutes: float = 60.0) -> None:
 
 
 @task
-def separate(c: Context, runs: str = "runs/separation", device: str = "cpu", processes: int = 1) -> None:
-    """Whether the families of scenes separate designs: trains for an hour, writes docs/separation.md; can go on."""
-    run(c, f"python tests/bench/separation.py {runs} --device {device} --processes {processes}")
+def separate(
+    c: Context, runs: str = "runs/separation", family: str = "", device: str = "cpu", processes: int = 1
+) -> None:
+    """Whether the families of scenes separate designs: trains for an hour, writes docs/separation.md; can go on.
+
+    With --family, of one family alone.
+    """
+    chosen = f"--family {family} " if family else ""
+    run(c, f"python tests/bench/separation.py {runs} {chosen}--device {device} --processes {processes}")
 
 
 @task

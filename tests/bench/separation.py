@@ -1,9 +1,10 @@
 """Whether the families of scenes separate what they are made to separate: trains, and writes docs/separation.md.
 
-    python tests/bench/separation.py RUNS [--device cuda] [--processes 9]
+    python tests/bench/separation.py RUNS [--family relation] [--device cuda] [--processes 9]
 
 Each line of RUNS below is one `avbench sweep`, whose run folder is kept in the folder RUNS: the same command goes on.
 Several train side by side, which changes times and not scores. With --show the page is written from what is there.
+With --family only what that family separates is trained; the other rows stay as separation.csv has them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Comparison:
     asks: str
     each: tuple[str, ...]
     options: str
+
+    @property
+    def family(self) -> str:
+        """The family of scenes that it trains on."""
+        return self.options.split("scenes:")[1].split()[0]
 
     def commands(self) -> dict[str, str]:
         """What to give to `avbench sweep`, by the name of the run folder."""
@@ -88,16 +94,18 @@ def main() -> None:
     """Trains what is missing, then writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
+    parser.add_argument("--family", choices=sorted({comparison.family for comparison in COMPARISONS}))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
+    chosen = [comparison for comparison in COMPARISONS if given.family in (None, comparison.family)]
     if not given.show:
-        commands = {name: command for comparison in COMPARISONS for name, command in comparison.commands().items()}
+        commands = {name: command for comparison in chosen for name, command in comparison.commands().items()}
         with ThreadPoolExecutor(given.processes) as pool:
             for name, command in commands.items():
                 pool.submit(sweep, given.runs / name, f"{command} --device {given.device}")
-    write(given.runs)
+    write(given.runs, chosen)
 
 
 def sweep(run: Path, command: str) -> None:
@@ -109,10 +117,15 @@ def sweep(run: Path, command: str) -> None:
         )
 
 
-def write(runs: Path) -> None:
-    """docs/separation.md, .csv and .png, from the records of every run."""
-    found = pd.concat([scores_of(comparison, runs) for comparison in COMPARISONS], ignore_index=True)
-    found.to_csv(DOCS / "separation.csv", index=False)
+def write(runs: Path, chosen: list[Comparison]) -> None:
+    """docs/separation.md, .csv and .png: of what was chosen from the records of its runs, of the others as they are."""
+    path = DOCS / "separation.csv"
+    known = pd.read_csv(path, float_precision="round_trip", keep_default_na=False)
+    found = pd.concat(
+        [scores_of(one, runs) if one in chosen else known[known.comparison == one.name] for one in COMPARISONS],
+        ignore_index=True,
+    )
+    found.to_csv(path, index=False)
     draw(found, DOCS / "separation.png")
     parts = [part_of(comparison, found[found.comparison == comparison.name]) for comparison in COMPARISONS]
     (DOCS / "separation.md").write_text("\n\n".join([INTRODUCTION, *parts]) + "\n", encoding="utf-8")
