@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median, variance
 from typing import Any
 
 from avbench.planning import planned
 from avbench.request import Request
-from reports.interval import of_median
+from reports.spread import intervals
 from suite.case import Case
 from suite.lanes import Measurer
 from suite.record import Record, machine_name
@@ -33,7 +34,8 @@ METRICS = ("latency_ms", "cpu_ms", "device_ms")
 ROUNDS = (3, 5, 10)  # of a sweep by default, and of some that look closer
 PAIRS = 3  # at least, however short the time
 CASE_S = 60.0
-TRIALS, SEEN = 4000, 0.9
+DESIGNS = 34  # of a sweep, which lend each other their spread
+SWEEPS, SEEN = 120, 0.9
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,25 @@ def gaps(networks: Sequence[Sequence[float]]) -> list[float]:
 
 @cache
 def spreads_apart(rounds: int) -> float:
-    """How many standard deviations two designs must differ by, for their intervals to lie apart nine times in ten."""
+    """How many standard deviations two designs must differ by, for their intervals to lie apart nine times in ten.
+
+    Their noise is normal and alike, and the sweep has DESIGNS.
+    """
     chance, small = random.Random(0), 1e-4  # small, so that a logarithm is a difference
 
-    def one() -> tuple[float, float]:
-        _, low, high = of_median([math.exp(small * chance.gauss(0, 1)) for _ in range(rounds)])
-        return math.log(low) / small, math.log(high) / small
+    def sweep() -> list[list[float]]:
+        return [[math.exp(small * chance.gauss(0, 1)) for _ in range(rounds)] for _ in range(DESIGNS)]
 
-    needed = sorted(one()[1] - one()[0] for _ in range(TRIALS))
-    return needed[math.ceil(SEEN * TRIALS) - 1]
+    return log_apart([sweep() for _ in range(SWEEPS)]) / small
+
+
+def log_apart(sweeps: Sequence[Sequence[Sequence[float]]]) -> float:
+    """The logarithm of what two designs must differ by, from sweeps whose designs are equal: each next to the last."""
+    needed = []
+    for cases in sweeps:
+        found = intervals(cases)
+        needed += [math.log(high / low) for (_, _, high), (_, low, _) in pairwise(found)]
+    return sorted(needed)[math.ceil(SEEN * len(needed)) - 1]
 
 
 def keep(noise: Noise, identity: dict[str, Any]) -> Path:

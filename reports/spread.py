@@ -22,6 +22,8 @@ from statistics import fmean, median, variance
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma, stdtrit
 
+from reports.interval import EXACT_FROM, of_median
+
 LEAST = 8  # cases that a law is fitted to
 ENDS = -20.0, 20.0  # of ln d₀/2
 
@@ -59,3 +61,9 @@ def moderated(values: Sequence[float], by: Law) -> tuple[float, float, float]:
     spread = lent * by.variance + (1 - lent) * variance(logs)
     half = float(stdtrit(degrees, 0.975)) * math.sqrt(spread / len(values))
     return centre, min(centre, math.exp(fmean(logs) - half)), max(centre, math.exp(fmean(logs) + half))
+
+
+def intervals(cases: Sequence[Sequence[float]]) -> list[tuple[float, float, float]]:
+    """Median, low and high of each case of one machine, two positive values or more: as a report has them."""
+    by = law([values for values in cases if len(values) < EXACT_FROM])
+    return [moderated(values, by) if by and len(values) < EXACT_FROM else of_median(values) for values in cases]

@@ -20,8 +20,8 @@ from datetime import date
 from pathlib import Path
 from statistics import correlation, median, stdev
 
-from avbench.noise import ROUNDS, cases_of, gaps, spreads_apart
-from reports.interval import of_median
+from avbench.noise import DESIGNS, ROUNDS, SWEEPS, cases_of, gaps, log_apart
+from reports.interval import EXACT_FROM, of_median
 from suite.fingerprint import fingerprint
 from suite.worker import environment
 
@@ -63,7 +63,11 @@ tell.
 
 ## What a sweep sees
 
-The least true difference between two designs that a sweep shows as two intervals apart, nine times in ten.
+The least true difference between two designs that a sweep of {designs} shows as two intervals apart, nine times in ten.
+The noise of all is that of one network, drawn from the processes above, and the intervals are a report's: over fewer
+than {exact} processes, the designs lend each other their spread (docs/decisions/0020); from {exact} on, each
+has the order statistics of its own, which assume nothing of the noise and are wider for it, so that more rounds may
+show less.
 
 {least}
 """
@@ -113,6 +117,8 @@ def text(processes: Sequence[Process], pairs: int, threads: int) -> str:
         processes=len(processes),
         seconds=SECONDS,
         simulated=SIMULATED,
+        designs=DESIGNS,
+        exact=EXACT_FROM,
         again=table("network, condition, median ms, spread, half of all pairs differ by more than, correlation",
                     again(processes[: 2 * pairs])),
         held=table("network, far, near, half width", held(processes)),
@@ -207,10 +213,16 @@ def coverage(draw: Draw, n: int) -> float:
 
 
 def least(processes: Sequence[Process]) -> Iterator[list[str]]:
-    """What can be seen at the spread of each network."""
+    """What a sweep sees at the spread of each network, from processes drawn of those that were measured."""
     for name in sorted(processes[0]):
-        spread = stdev([math.log(median(process[name]["avbench"])) for process in processes])
-        yield [name, *(f"{math.expm1(spread * spreads_apart(n)):.1%}" for n in ROUNDS)]
+        seen = [median(process[name]["avbench"]) for process in processes]
+        yield [name, *(f"{math.expm1(log_apart(sweeps_of(seen, n))):.1%}" for n in ROUNDS)]
+
+
+def sweeps_of(seen: Sequence[float], rounds: int) -> list[list[list[float]]]:
+    """Sweeps of equal designs, whose processes are drawn from these."""
+    chance = random.Random(rounds)
+    return [[chance.choices(seen, k=rounds) for _ in range(DESIGNS)] for _ in range(SWEEPS)]
 
 
 if __name__ == "__main__":
