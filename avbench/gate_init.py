@@ -29,12 +29,15 @@ def init(targets: Sequence[Target], root: Path) -> list[Path]:
         raise ValueError(f"{root} has no pyproject.toml: start in the top folder of your project")
     if not table_of(root, names).missing:
         raise ValueError(f"{pyproject} has a [tool.avbench.gate] already: add cases to it by hand")
-    exact.importable(root, Table().path)
+    path = importable_path(root)
+    exact.importable(root, path)
     try:
         found = {target.name: exact.figures(target) for target in targets}
     except Exception as error:
         raise ValueError(f"it does not run ({type(error).__name__}: {error}): nothing was written") from None
     with pyproject.open("a", encoding="utf-8") as file:
+        if path != Table().path:
+            file.write(f"\n[tool.avbench.gate]\npath = {json.dumps(path)}\n")
         file.write("".join(f"\n{entry(target)}" for target in targets))
     table = table_of(root, names)
     expected = Expected()
@@ -48,6 +51,11 @@ def init(targets: Sequence[Target], root: Path) -> list[Path]:
         )
         wrote.append(root / WORKFLOW)
     return wrote
+
+
+def importable_path(root: Path) -> tuple[str, ...]:
+    """The folders of a repository in which imports begin: `src` where there is one with code, else its top."""
+    return ("src",) if any(root.glob("src/*.py")) or any(root.glob("src/*/*.py")) else Table().path
 
 
 def entry(target: Target) -> str:

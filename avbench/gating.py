@@ -132,12 +132,8 @@ def latency_tier(gate: Gate) -> int:
 def _compared(gate: Gate, console: Console, trees: list[Tree], targets: Sequence[Target], deleted: list[str]) -> int:
     seed = int.from_bytes(os.urandom(4)) if gate.seed is None else gate.seed
     with console.status("") as status:
-
-        def tell(what: str, done: int, total: int) -> None:
-            status.update(f"{what}: process {done + 1} of {total}")
-
         began = now()
-        found = compare(trees[0], trees[1], targets, gate.triples, seed, gate.threads, tell)
+        found = compare(trees[0], trees[1], targets, gate.triples, seed, gate.threads, status.update)
     about = {
         "machine": {"name": f"{exact.machine()}; measured with {gate.threads}"},
         "started": began,

@@ -8,17 +8,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Self
 
 import pytest
 from gate_fakes import MODULE, TABLE, commit, git, repository
 
 from avbench.gating import Gate, run
-from suite.gate import latency
-from suite.gate.latency import Answer
-from suite.gate.probe import answer
+from suite.gate import latency, timer
+from suite.gate.probe import built
 from suite.gate.target import Target
+from suite.gate.timer import Lost
 from suite.gate.trees import Tree
+from suite.gate.verdict import ENOUGH_TRIPLES
 
 BASE = Gate(base="HEAD~1", seed=1)
 Speed = Callable[[str, bool], float]
@@ -32,22 +34,32 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, head_ms: Any, base_ms: float = 10.0, failed: Any = None) -> list[str]:
-    """Processes that answer at once: the head takes `head_ms`. Returns the revisions as they are asked."""
-    asked: list[str] = []
+    """Processes that answer at once: the head takes `head_ms`. Returns the revisions as their processes start."""
+    started: list[str] = []
 
-    def ask(tree: Tree, targets: list[Target], blocks: int, seed: int, threads: int) -> Answer:
-        is_head = "# slower" in (tree.folder / "mixing.py").read_text()
-        asked.append("head" if is_head else "base")
-        ms = head_ms if is_head else base_ms
-        ms = ms if not isinstance(ms, float) else ms * (1 + (seed % 7) / 1e4)
-        bad = (failed or {}).get("head" if is_head else "base", {})
-        names = [t.name for t in targets if t.name not in bad]
-        samples = {name: {"wall_ms": [ms, ms], "cpu_ms": [ms, ms]} for name in names}
-        medians = {name: {"wall_ms": ms, "cpu_ms": ms} for name in names}
-        return {"samples": samples, "medians": medians, "failed": bad}
+    class Pretended:
+        def __init__(self, tree: Tree, targets: list[Target], seed: int, threads: int, cores: list[int]) -> None:
+            is_head = "# slower" in (tree.folder / "mixing.py").read_text()
+            started.append("head" if is_head else "base")
+            ms = head_ms if is_head else base_ms
+            self.ms = ms if not isinstance(ms, float) else ms * (1 + (seed % 7) / 1e4)
+            self.bad = (failed or {}).get(started[-1], {})
 
-    monkeypatch.setattr(latency, "asked", ask)
-    return asked
+        def failed(self) -> dict[str, str]:
+            return {name: why for name, why in self.bad.items() if why}
+
+        def block(self, case: str) -> dict[str, float]:
+            if case in self.bad:
+                raise Lost("it is tired")
+            return {"wall_ms": self.ms, "cpu_ms": self.ms}
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(latency, "Timer", Pretended)
+    return started
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -72,18 +84,37 @@ def test_a_pass_says_what_it_could_have_seen(project: Path, monkeypatch: pytest.
 
 
 def test_a_triple_is_base_base_head_in_an_order_of_chance(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = pretend(monkeypatch, 10.0)
+    started = pretend(monkeypatch, 10.0)
     run(BASE)
-    trials, triples = asked[:2], [asked[i : i + 3] for i in range(2, len(asked), 3)]
+    trials, triples = started[:2], [started[i : i + 3] for i in range(2, len(started), 3)]
     assert sorted(trials) == ["base", "head"] and len(triples) == 10
     assert all(sorted(triple) == ["base", "base", "head"] for triple in triples)
     assert len({tuple(triple) for triple in triples}) == 3
 
 
 def test_what_is_flagged_is_measured_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = pretend(monkeypatch, 12.0)
+    started = pretend(monkeypatch, 12.0)
     run(BASE)
-    assert len(asked) == 2 + 30 + 30
+    assert len(started) == 2 + 30 + 30
+
+
+def test_triples_are_added_while_the_base_is_unlike_itself(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = pretend(monkeypatch, 10.0)
+    monkeypatch.setattr(latency.verdict, "is_wide", lambda samples: True)
+    run(BASE)
+    assert len(started) == 2 + 3 * ENOUGH_TRIPLES
+
+
+def test_a_case_that_stops_running_is_dropped_and_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other case goes on: its triples are as many as they would have been."""
+    table = TABLE + TABLE.replace('"mixing"', '"tired"')
+    (project / "pyproject.toml").write_text(table)
+    commit(project, MODULE + "# slower\n")
+    started = pretend(monkeypatch, 10.0, failed={"head": {"tired": ""}})
+    assert run(BASE) == 4
+    said = {row["case"]: row["sentence"] for row in rows(project)}
+    assert said["tired"] == "it stopped running: it is tired" and "no slowdown" in said["mixing"]
+    assert len(started) == 2 + 3 + 30
 
 
 @pytest.mark.parametrize("ms", [float("nan"), 0.0])
@@ -150,7 +181,7 @@ def test_a_setup_that_fails_says_so(project: Path, monkeypatch: pytest.MonkeyPat
         run(BASE)
 
 
-def test_real_processes_run_the_code_of_their_revision(project: Path) -> None:
+def test_real_processes_run_the_code_of_their_revision(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The head does the work eight times: a ratio that no noise hides."""
     slow = MODULE.replace(
         "        return self.to_out(out)",
@@ -158,29 +189,66 @@ def test_real_processes_run_the_code_of_their_revision(project: Path) -> None:
     )
     commit(project, slow)
     targets = [Target("mixing:Mixing", name="mixing", input=(2, 12, 16))]
-    folders = {}
-    for revision in ("HEAD~1", "HEAD"):
-        folders[revision] = project.parent / revision
-        git(project, "worktree", "add", "--detach", str(folders[revision]), revision)
-    found = {r: latency.asked(Tree(f, r), targets, 3, 0, 1) for r, f in folders.items()}
-    assert not found["HEAD"]["failed"]
-    times = {r: answer["medians"]["mixing"]["cpu_ms"] for r, answer in found.items()}
-    assert times["HEAD"] > 1.5 * times["HEAD~1"]
-    assert len(found["HEAD"]["samples"]["mixing"]["wall_ms"]) == 3
+    trees = {}
+    for side, revision in (("a", "HEAD~1"), ("a2", "HEAD~1"), ("b", "HEAD")):
+        trees[side] = Tree(project.parent / side, revision)
+        git(project, "worktree", "add", "--detach", str(trees[side].folder), revision)
+    monkeypatch.setattr(latency, "TURNS", 3)
+    found, failed = latency.Series(trees, 1, 1, Random(0), lambda what: None).triple(targets)
+    assert not failed
+    triple = found["mixing", "cpu_ms"]
+    assert len(triple.b) == 3 and all(b > 1.5 * a for a, b in zip(triple.a, triple.b, strict=True))
+    assert abs(triple.control) < triple.effect
 
 
-def test_a_process_that_dies_fails_its_cases(tmp_path: Path) -> None:
-    (tmp_path / "dying.py").write_text("import os\nos._exit(7)\n")
-    found = latency.asked(Tree(tmp_path, "x"), [Target("dying:Any", name="dying")], 1, 0, 1)
-    assert "ended with 7" in found["failed"]["dying"]
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import os\nos._exit(7)\n", "ended with 7"),
+        ("import time\ntime.sleep(60)\n", "not over after 1 s"),
+        ("print('noise')\ndef Any(): raise OSError('no such luck')\n", "OSError: no such luck"),
+    ],
+)
+def test_a_process_that_dies_or_hangs_fails_its_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
+) -> None:
+    if "sleep" in source:
+        monkeypatch.setattr(timer, "PATIENCE_S", 1.0)
+    (tmp_path / "failing.py").write_text(source)
+    with timer.Timer(Tree(tmp_path, "x"), [target := Target("failing:Any", name="failing")], 0, 1, ()) as one:
+        assert said in latency._ready(one, [target])["failing"]
 
 
-def test_the_probe_times_training_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_process_that_dies_in_a_turn_fails_the_case(tmp_path: Path) -> None:
+    """Its calls to build it are over: 3 to warm up, 2 samples of 2. The last breath is told."""
+    source = (
+        MODULE
+        + """
+
+class Dying(Mixing):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        if self.calls > 7:
+            raise SystemExit("enough")
+        return super().forward(x)
+"""
+    )
+    (tmp_path / "failing.py").write_text(source)
+    with timer.Timer(Tree(tmp_path, "x"), [Target("failing:Dying", name="dying", input=(2, 12, 16))], 0, 1, ()) as one:
+        assert one.failed() == {}
+        with pytest.raises(timer.Lost, match="ended with 1: enough"):
+            one.block("dying")
+
+
+def test_the_probe_times_training_too_and_moves_what_it_times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "mixing_to_probe.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     cases = [Target("mixing_to_probe:Mixing", input=(2, 12, 16), mode=m).as_dict() for m in ("inference", "train")]
-    found = answer({"cases": cases, "blocks": 2, "seed": 0, "threads": 1})
-    assert {name: len(s["cpu_ms"]) for name, s in found["samples"].items()} == {
-        "mixing_to_probe:Mixing": 2,
-        "mixing_to_probe:Mixing train": 2,
-    }
+    timed, failed = built(cases)
+    assert set(timed) == {"mixing_to_probe:Mixing", "mixing_to_probe:Mixing train"} and not failed
+    for one in timed.values():
+        before = {name: (p.data_ptr(), p.detach().clone()) for name, p in one.module.named_parameters()}
+        assert all(ms > 0 for ms in one.sample().values())
+        for name, parameter in one.module.named_parameters():
+            assert parameter.data_ptr() != before[name][0] and parameter.equal(before[name][1])

@@ -73,6 +73,19 @@ def test_init_makes_a_repository_ready(tmp_path: Path, monkeypatch: pytest.Monke
         run(Gate(("init", "mixing:Mixing"), input="2,12,16"))
 
 
+def test_init_finds_a_package_in_src(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not installed. The table says where imports begin, so that both tiers find it too."""
+    repository(tmp_path, table="")
+    (tmp_path / "src/strange").mkdir(parents=True)
+    (tmp_path / "mixing.py").rename(tmp_path / "src/strange/mixing.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert run(Gate(("init", "strange.mixing:Mixing"), input="2,12,16")) == 0
+    stated = tomllib.loads((tmp_path / "pyproject.toml").read_text())["tool"]["avbench"]["gate"]
+    assert stated == {"path": ["src"], "case": [{"make": "strange.mixing:Mixing", "input": [2, 12, 16]}]}
+    assert run(Gate(exact=True)) == 0
+
+
 @pytest.mark.parametrize(
     ("gate", "said"),
     [

@@ -9,6 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from suite.gate import verdict
 from suite.gate.verdict import (
     ALPHA,
     BROKEN,
@@ -30,12 +31,12 @@ def triples(effect: float, noise: float, count: int = 10, seed: int = 0, control
     """Triples whose head is slower by `effect`, and whose second base process by `control`, as logarithms."""
     chance = Random(seed)
     draw = lambda centre: exp(centre + chance.gauss(0, noise))  # noqa: E731 (one line says it)
-    return [Triple(draw(0), draw(control), draw(effect)) for _ in range(count)]
+    return [Triple((draw(0),), (draw(control),), (draw(effect),)) for _ in range(count)]
 
 
 def outcome(effect: float, noise: float, quantity: str = "cpu_ms", **how: float) -> str:
-    (verdict,) = judged({("case", quantity): triples(effect, noise, **how)})  # type: ignore[arg-type]
-    return verdict.outcome
+    (found,) = judged({("case", quantity): triples(effect, noise, **how)})  # type: ignore[arg-type]
+    return found.outcome
 
 
 def test_p_is_the_share_of_all_patterns_of_signs() -> None:
@@ -72,19 +73,43 @@ def test_each_outcome(effect: float, noise: float, expected: str) -> None:
 
 
 def test_what_is_significant_and_small_is_no_regression() -> None:
-    (verdict,) = judged({("case", "cpu_ms"): triples(log(1.015), 0.001)})
-    assert verdict.outcome == SAME and verdict.p is not None and verdict.p < ALPHA
-    assert verdict.visible is not None and 1.03 < verdict.visible < 1.035
+    (found,) = judged({("case", "cpu_ms"): triples(log(1.015), 0.001)})
+    assert found.outcome == SAME and found.p is not None and found.p < ALPHA
+    assert found.visible is not None and 1.03 < found.visible < 1.035
 
 
 def test_a_base_that_differs_from_itself_is_unclear() -> None:
-    (verdict,) = judged({("case", "wall_ms"): triples(0.3, 0.003, control=0.2)})
-    assert verdict.outcome == UNCLEAR and "not quiet" in verdict.reason
+    (found,) = judged({("case", "wall_ms"): triples(0.3, 0.003, control=0.2)})
+    assert found.outcome == UNCLEAR and "not quiet" in found.reason
 
 
-@pytest.mark.parametrize("bad", [nan, 0.0, -1.0, float("inf")])
-def test_a_sample_that_is_no_time_is_broken(bad: float) -> None:
-    found = [*triples(0, 0.003)[:9], Triple(1.0, 1.0, bad)]
+def test_a_triple_compares_turn_by_turn() -> None:
+    """The machine is slower by another factor in each turn, and the head by 10 %; one block is an outlier."""
+    pace = (1.0, 3.0, 2.0, 5.0, 4.0)
+    one = Triple(pace, tuple(1.02 * ms for ms in pace), (1.1, 3.3, 40.0, 5.5, 4.4))
+    assert one.control == pytest.approx(log(1.02))
+    assert one.effect == pytest.approx(log(1.1) - log(1.02) / 2)
+
+
+def test_a_rule_that_looks_at_controls_leaves_the_test_exact() -> None:
+    """Triples are added while the control is wide: p is at most 5 % in at most 5 % of series without an effect."""
+    chance, found = np.random.default_rng(0), []
+    for _ in range(400):
+        times = chance.standard_t(3, (8, 3))
+        while len(times) < 12 and (times[:, 1] - times[:, 0]).std() > 2:
+            times = np.vstack([times, chance.standard_t(3, (1, 3))])
+        found.append(p_value(times[:, 2] - times[:, :2].mean(1)) <= 0.05)
+    assert 0.02 < np.mean(found) < 0.083  # three deviations of a binomial of 400 above 5 %
+
+
+def test_the_base_says_whether_the_bounds_will_be_wide() -> None:
+    assert verdict.is_wide({("case", "cpu_ms"): triples(0, 0.03)})
+    assert not verdict.is_wide({("case", "cpu_ms"): triples(0.5, 0.003), ("gone", "cpu_ms"): []})
+
+
+@pytest.mark.parametrize("bad", [(nan,), (0.0,), (-1.0,), (float("inf"),), (), (1.0, 1.0)])
+def test_a_sample_that_is_no_time_is_broken(bad: tuple[float, ...]) -> None:
+    found = [*triples(0, 0.003)[:9], Triple((1.0,), (1.0,), bad)]
     assert judged({("case", "cpu_ms"): found})[0].outcome == BROKEN
     assert judged({("case", "cpu_ms"): []})[0].outcome == BROKEN
 
@@ -99,8 +124,8 @@ def test_a_slowdown_stands_only_if_the_rerun_says_the_same() -> None:
     first = judged({key: triples(0.1, 0.003)})
     assert confirmed(first, {key: triples(0.1, 0.003, seed=1)})[0].outcome == SLOWER
     for again in ({key: triples(0.0, 0.003, seed=1)}, {}):
-        (verdict,) = confirmed(first, again)
-        assert verdict.outcome == UNCLEAR and "rerun" in verdict.reason
+        (found,) = confirmed(first, again)
+        assert found.outcome == UNCLEAR and "rerun" in found.reason
 
 
 def test_false_alarms_are_rare_on_noise_alone() -> None:

@@ -1,46 +1,48 @@
-"""The latency tier: process triples of two checkouts, in random order, and what they say.
+"""The latency tier: process triples of two checkouts, in turns on the same cores, and what they say.
 
-Each process is new, imports one checkout and times all cases. A triple is A, A' (the base, twice) and B (the head),
-started in an order of chance. What is flagged is measured again by as many new triples.
+A triple is A, A' (the base, twice) and B (the head): three new processes, started in an order of chance, which live
+together, pinned to the same cores, and time one block of each case in each turn, in an order of chance, never two at a
+time. So whatever slows the machine slows all three. What is flagged is measured again by new triples.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
-import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from suite.gate import verdict
 from suite.gate.target import Target
+from suite.gate.timer import Lost, Timer
 from suite.gate.trees import Tree
-from suite.gate.verdict import FASTER, SLOWER, Key, Triple, Verdict
-from suite.worker import environment
+from suite.gate.verdict import BROKEN, FASTER, SLOWER, Key, Triple, Verdict
 
-PROBE = Path(__file__).with_name("probe.py")
 SIDES = ("a", "a2", "b")
-BLOCKS = 12  # of each case in each process
-PATIENCE_S = 300.0  # for one process
+TURNS = 16  # blocks of each case in each process
 
-Tell = Callable[[str, int, int], None]
-"""Hears what is being done, how many processes are over, and of how many."""
-Answer = dict[str, Any]
-"""What probe.py writes: samples, medians, failed."""
+Tell = Callable[[str], None]
+"""Hears what is being done."""
+Raw = dict[str, dict[str, dict[str, list[list[float]]]]]
+"""Milliseconds: case -> quantity -> side -> one list for each process, with one sample for each turn."""
 
 
 @dataclass
 class Samples:
-    """Every sample of a series of triples, by case, quantity and side."""
+    """Every sample of a series of triples, and the cases that stopped running, with the reason."""
 
     triples: dict[Key, list[Triple]] = field(default_factory=dict)
-    raw: dict[str, dict[str, dict[str, list[list[float]]]]] = field(default_factory=dict)
+    raw: Raw = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, taken: dict[Key, Triple]) -> None:
+        """One more triple of each case and quantity."""
+        for (case, quantity), triple in taken.items():
+            self.triples.setdefault((case, quantity), []).append(triple)
+            sides = self.raw.setdefault(case, {}).setdefault(quantity, {})
+            for side in SIDES:
+                sides.setdefault(side, []).append(list(getattr(triple, side)))
 
 
 @dataclass(frozen=True)
@@ -60,94 +62,107 @@ def compare(
 ) -> Compared:
     """Compares the revisions on the targets, with as many triples as significance needs, and at least `triples`."""
     chance = random.Random(seed)
-    failures = {side: _failures(tree, targets, threads, tell) for side, tree in (("base", base), ("head", head))}
+    tell("trying both revisions")
+    failures = _failures(base, head, targets, threads)
     lost = {name: why for name, why in failures["head"].items() if name not in failures["base"]}
     new = {name: why for name, why in failures["base"].items() if name not in failures["head"]}
     both = {name: why for name, why in failures["head"].items() if name in failures["base"]}
     sound = [t for t in targets if t.name not in {*lost, *new, *both}]
     if not sound:
         return Compared([], Samples(), Samples(), lost, new, both)
-    quantities = sum(1 if t.device != "cpu" else 2 for t in sound)
-    count = max(triples, verdict.least_triples(quantities))
-    samples = measured(base, head, sound, count, chance, threads, tell)
-    first = verdict.judged(samples.triples)
+    count = max(triples, verdict.least_triples(sum(len(quantities(t)) for t in sound)))
+    series = Series({"a": base, "a2": base, "b": head}, count, threads, chance, tell)
+    samples = series.measured(sound, "")
+    first = [_with_reason(v, samples.failed) for v in verdict.judged(samples.triples)]
     suspects = {v.case for v in first if v.outcome in (SLOWER, FASTER)}
-    again = Samples()
-    if suspects:
-        again = measured(base, head, [t for t in sound if t.name in suspects], count, chance, threads, tell)
+    again = series.measured([t for t in sound if t.name in suspects], " again") if suspects else Samples()
     return Compared(verdict.confirmed(first, again.triples), samples, again, lost, new, both)
 
 
-def measured(
-    base: Tree, head: Tree, targets: Sequence[Target], count: int, chance: random.Random, threads: int, tell: Tell
-) -> Samples:
-    """So many triples of processes, each triple in an order of chance."""
-    samples = Samples()
-    by_key: defaultdict[Key, list[Triple]] = defaultdict(list)
-    for i in range(count):
-        answers: dict[str, Answer] = {}
-        for place, side in enumerate(chance.sample(SIDES, 3)):
-            tell(f"triple {i + 1} of {count}", 3 * i + place, 3 * count)
-            tree = head if side == "b" else base
-            answers[side] = asked(tree, targets, BLOCKS, chance.getrandbits(32), threads)
-        for key, triple in _triples(targets, answers):
-            by_key[key].append(triple)
-        _keep(samples.raw, answers)
-    samples.triples = dict(by_key)
-    return samples
+@dataclass(frozen=True)
+class Series:
+    """How triples are measured."""
+
+    trees: dict[str, Tree]  # by side
+    count: int  # of triples, at least
+    threads: int
+    chance: random.Random
+    tell: Tell
+
+    def measured(self, targets: Sequence[Target], how: str) -> Samples:
+        """At least `count` triples; and more, up to verdict.ENOUGH_TRIPLES while the base is too unlike itself."""
+        samples, left, done = Samples(), list(targets), 0
+        while left and (done < self.count or (done < verdict.ENOUGH_TRIPLES and verdict.is_wide(samples.triples))):
+            self.tell(f"triple {done + 1} of {max(self.count, done + 1)}{how}")
+            taken, failed = self.triple(left)
+            if failed:
+                samples.failed |= failed
+                left = [t for t in left if t.name not in failed]
+            else:
+                samples.add(taken)
+                done += 1
+        samples.triples |= {(t.name, q): [] for t in targets if t.name in samples.failed for q in quantities(t)}
+        return samples
+
+    def triple(self, targets: Sequence[Target]) -> tuple[dict[Key, Triple], dict[str, str]]:
+        """One triple of each case and quantity; or nothing, and the cases that failed, with the reason."""
+        chance, cores = self.chance, _cores(self.threads, self.chance)
+        with ExitStack() as stack:
+            timers: dict[str, Timer] = {}
+            for side in chance.sample(SIDES, 3):
+                timer = Timer(self.trees[side], targets, chance.getrandbits(32), self.threads, cores)
+                timers[side] = stack.enter_context(timer)
+            failed: dict[str, str] = {}
+            for timer in timers.values():
+                failed |= _ready(timer, targets)
+            return ({}, failed) if failed else self.turns(timers, targets)
+
+    def turns(self, timers: dict[str, Timer], targets: Sequence[Target]) -> tuple[dict[Key, Triple], dict[str, str]]:
+        """The same, of processes that are ready. Only one of them works at a time."""
+        blocks: dict[str, dict[str, list[dict[str, float]]]] = {t.name: {side: [] for side in SIDES} for t in targets}
+        for _ in range(TURNS):
+            for case in self.chance.sample(sorted(blocks), len(blocks)):
+                for side in self.chance.sample(SIDES, 3):
+                    try:
+                        blocks[case][side].append(timers[side].block(case))
+                    except Lost as lost:
+                        return {}, {case: str(lost)}
+        return {
+            (t.name, q): Triple(*(tuple(block[q] for block in blocks[t.name][side]) for side in SIDES))
+            for t in targets
+            for q in quantities(t)
+        }, {}
 
 
-def asked(tree: Tree, targets: Sequence[Target], blocks: int, seed: int, threads: int) -> Answer:
-    """What one new process says. A process that dies or hangs fails each of its cases, with the reason."""
-    with tempfile.TemporaryDirectory(prefix="avbench-probe-") as folder:
-        request, reply = Path(folder) / "request.json", Path(folder) / "answer.json"
-        cases = [target.as_dict() for target in targets]
-        request.write_text(json.dumps({"cases": cases, "blocks": blocks, "seed": seed, "threads": threads}))
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", str(PROBE), str(request), str(reply)],
-                cwd=tree.folder,
-                env=_environment(tree, threads),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-            )
-            why = f"the process ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
-        except subprocess.TimeoutExpired:
-            why = f"not over after {PATIENCE_S:.0f} s"
-        try:
-            answer: Answer = json.loads(reply.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            answer = {"samples": {}, "medians": {}, "failed": {target.name: why for target in targets}}
-        return answer
+def quantities(target: Target) -> tuple[str, ...]:
+    """What is timed of a case."""
+    return ("wall_ms", "cpu_ms") if target.device == "cpu" else ("device_ms",)
 
 
-def _environment(tree: Tree, threads: int) -> dict[str, str]:
-    """The checkout comes first among the places of modules; what is installed stays."""
-    own = environment(threads)
-    return os.environ | own | {"PYTHONPATH": os.pathsep.join([*tree.imports, own["PYTHONPATH"]])}
+def _cores(threads: int, chance: random.Random) -> list[int]:
+    """So many of the cores that this process may use, by chance; none where the system does not let one choose."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    allowed = sorted(os.sched_getaffinity(0))
+    return chance.sample(allowed, min(threads, len(allowed)))
 
 
-def _failures(tree: Tree, targets: Sequence[Target], threads: int, tell: Tell) -> dict[str, str]:
-    """The cases that do not run in a checkout. The process also leaves the compiled modules that later ones load."""
-    tell(f"trying {tree.revision[:12]}", 0, 1)
-    failed: dict[str, str] = asked(tree, targets, 1, 0, threads)["failed"]
-    return failed
+def _ready(timer: Timer, targets: Sequence[Target]) -> dict[str, str]:
+    """Waits for a process. The cases that do not run in it; each of them, if it dies or hangs."""
+    try:
+        return timer.failed()
+    except Lost as lost:
+        return {target.name: str(lost) for target in targets}
 
 
-def _triples(targets: Sequence[Target], answers: dict[str, Answer]) -> list[tuple[Key, Triple]]:
-    """The medians of one triple of processes; a missing one is not a number, so that the verdict sees it."""
-    found = []
-    for target in targets:
-        for quantity in ("wall_ms", "cpu_ms") if target.device == "cpu" else ("device_ms",):
-            medians = (answers[side]["medians"].get(target.name, {}).get(quantity, float("nan")) for side in SIDES)
-            found.append(((target.name, quantity), Triple(*medians)))
+def _failures(base: Tree, head: Tree, targets: Sequence[Target], threads: int) -> dict[str, dict[str, str]]:
+    """The cases that do not run in a checkout. The processes also leave the compiled modules that later ones load."""
+    with Timer(base, targets, 0, threads, ()) as at_base, Timer(head, targets, 0, threads, ()) as at_head:
+        return {"base": _ready(at_base, targets), "head": _ready(at_head, targets)}
+
+
+def _with_reason(found: Verdict, failed: dict[str, str]) -> Verdict:
+    """A broken verdict says why the case stopped running."""
+    if found.outcome == BROKEN and found.case in failed:
+        return replace(found, reason=f"it stopped running: {failed[found.case]}")
     return found
-
-
-def _keep(raw: dict[str, dict[str, dict[str, list[list[float]]]]], answers: dict[str, Answer]) -> None:
-    """Adds the samples of a triple: case -> quantity -> side -> one list for each process."""
-    for side, answer in answers.items():
-        for case, quantities in answer["samples"].items():
-            for quantity, values in quantities.items():
-                raw.setdefault(case, {}).setdefault(quantity, {}).setdefault(side, []).append(values)

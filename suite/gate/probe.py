@@ -1,32 +1,33 @@
-"""One process of the gate: builds modules from the code that it finds on its path, and times them.
+"""One process of the gate: builds modules from the code that it finds on its path, and times a block when asked.
 
-    python probe.py REQUEST.json ANSWER.json
+    python probe.py PIPE < requests
 
 It runs in a worktree of another revision, so it imports nothing of ours but what is asked for by name: the harness is
-always that of the running avbench, the code under test that of the revision. The answer holds, for each case, samples
-in milliseconds, or the reason why there are none.
+always that of the running avbench, the code under test that of the revision. The first line that it reads lists the
+cases; each later one names a case, and is answered through the pipe with milliseconds, or with the reason why there
+are none.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import random
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from pathlib import Path
-from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-BLOCK_S = 0.02  # the least that a sample lasts, unless one call lasts longer
+BLOCK_S = 0.03  # the least that a sample lasts, unless one call lasts longer
 WARM_CALLS, MOST_CALLS = 3, 10_000
+MOST_SPACED = 2**20  # numbers between two tensors
 CLASSES = 10
 
 
@@ -92,34 +93,48 @@ def one_pass(module: nn.Module, mode: str) -> Callable[[Tensor], object]:
 
 
 class Timed:
-    """One case of this process: its pass, how many calls make a block, and its samples."""
+    """One case of this process: its module, the pass that is timed, and how many calls make a block."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.shape, self.device = case["input"], case["device"]
         self.dtype = getattr(torch, case["dtype"])
-        module = build(case["make"], self.shape, case["params"]).to(self.device, self.dtype)
-        self.call = one_pass(module, case["mode"])
-        self.samples: dict[str, list[float]] = {"wall_ms": [], "cpu_ms": []}
-        if self.device != "cpu":
-            self.samples = {"device_ms": []}
+        self.module = build(case["make"], self.shape, case["params"]).to(self.device, self.dtype)
+        self.call = one_pass(self.module, case["mode"])
         x = self.fresh()
         for _ in range(WARM_CALLS):
             self.call(x)
         self.calls = 1
-        spent = min(self.block(x)["wall_ms"] for _ in range(2)) / 1e3
+        spent = min(self.sample()["wall_ms"] for _ in range(2)) / 1e3
         self.calls = min(max(1, round(BLOCK_S / max(spent, 1e-9))), MOST_CALLS)
+
+    def sample(self) -> dict[str, float]:
+        """Milliseconds of one call, by quantity: the mean of a block.
+
+        Input, parameters and buffers lie at new addresses for each block, so that luck with them does not stay for the
+        life of the process. The first call, which finds the caches as another process left them, is not timed.
+        """
+        if self.device == "cpu":
+            self.move()
+        x = self.fresh()
+        self.call(x)
+        return self.block(x) if self.device == "cpu" else self.block_on_device(x)
+
+    def move(self) -> None:
+        """Copies parameters and buffers to other addresses."""
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        copies = [(torch.empty(random.randrange(1, MOST_SPACED)), t.data.clone()) for t in tensors]
+        for tensor, (_, copy) in zip(tensors, copies, strict=True):
+            tensor.data = copy
 
     def fresh(self) -> Tensor:
         """A random input at another address than the last one."""
-        spacer = torch.empty(random.randrange(1, 2**16))
+        spacer = torch.empty(random.randrange(1, MOST_SPACED))
         made = torch.randn(self.shape, dtype=self.dtype, device=self.device)
         del spacer
         return made
 
     def block(self, x: Tensor) -> dict[str, float]:
-        """Milliseconds of one call, by quantity: the mean of a block."""
-        if self.device != "cpu":
-            return self.block_on_device(x)
+        """The mean of a block on the CPU, by two clocks."""
         cpu, wall = process_time(), perf_counter()
         for _ in range(self.calls):
             self.call(x)
@@ -139,36 +154,51 @@ class Timed:
         wall = perf_counter() - wall
         return {"wall_ms": wall / self.calls * 1e3, "device_ms": start.elapsed_time(stop) / self.calls}
 
-    def sample(self) -> None:
-        """One more block, on a new input."""
-        times = self.block(self.fresh())
-        for quantity, values in self.samples.items():
-            values.append(times[quantity])
 
-
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Samples by case and quantity, the blocks of all cases in an order of chance; and what failed, by case."""
-    torch.set_num_threads(request["threads"])
-    chance = random.Random(request["seed"])
-    random.seed(request["seed"])
+def built(cases: Sequence[dict[str, Any]]) -> tuple[dict[str, Timed], dict[str, str]]:
+    """The cases that run, by name, built in an order of chance; and what failed, with the reason."""
     timed: dict[str, Timed] = {}
     failed: dict[str, str] = {}
-    for case in chance.sample(request["cases"], len(request["cases"])):
+    for case in random.sample(cases, len(cases)):
         try:
             timed[case["name"]] = Timed(case)
         except Exception as error:
-            traceback.print_exc()
-            failed[case["name"]] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+            failed[case["name"]] = told(error)
+    return timed, failed
+
+
+def told(error: Exception) -> str:
+    """The error in one line; its traceback goes to the standard error."""
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+def pin(threads: int, cores: Sequence[int]) -> None:
+    """So many threads, on these cores where the system lets a process choose, or on all if none are named."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)  # before torch starts its threads, which inherit it
+    torch.set_num_threads(threads)
+
+
+def serve(replies: int) -> None:
+    """Builds what the first request lists, then times one block for each later one, until there are no more."""
+
+    def reply(values: dict[str, Any]) -> None:
+        os.write(replies, json.dumps(values).encode() + b"\n")
+
+    request = json.loads(sys.stdin.readline())
+    random.seed(request["seed"])
+    pin(request["threads"], request["cores"])
+    timed, failed = built(request["cases"])
     gc.collect()
     gc.disable()
-    order = [name for name in timed for _ in range(request["blocks"])]
-    for name in chance.sample(order, len(order)):
-        timed[name].sample()
-    samples = {name: one.samples for name, one in timed.items()}
-    medians = {name: {q: median(v) for q, v in found.items() if v} for name, found in samples.items()}
-    return {"samples": samples, "medians": medians, "failed": failed}
+    reply({"failed": failed})
+    for line in sys.stdin:
+        try:
+            reply({"times": timed[json.loads(line)].sample()})
+        except Exception as error:
+            reply({"why": told(error)})
 
 
 if __name__ == "__main__":
-    answered = answer(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    Path(sys.argv[2]).write_text(json.dumps(answered), encoding="utf-8")
+    serve(int(sys.argv[1]))

@@ -1,12 +1,16 @@
 """Samples of k process triples (A, A', B) -> one verdict for each case. Pure statistics, no torch.
 
-A and A' are two processes of the base, B is one of the head. For triple i, with the medians a, a', b of its processes,
+A and A' are two processes of the base, B is one of the head, and all three take turns. For triple i, with the times
+a, a', b of one turn, and medians over its turns,
 
-    effect_i = ln b - (ln a + ln a') / 2          control_i = ln a' - ln a
+    effect_i = median (ln b - (ln a + ln a') / 2)          control_i = median (ln a' - ln a)
 
 Test      exact sign-flip: under the null each effect is as likely with the other sign, so p is the share of the 2ᵏ
           patterns of signs whose sum is at least as large. Holm at ALPHA over all cases and quantities.
 Bounds    the one-sided 99 % bounds of the effect, by inverting that test.
+More      triples are added while the controls say that the bounds will be too wide (is_wide). The test stays exact:
+          if noise is as likely with the other sign, and A and A' are alike, then an effect, less the true one, is as
+          likely with the other sign whatever its control is. A rule that looks at controls alone favours no sign.
 Rule      slower  if p is significant, the lower bound exceeds the minimum effect of the quantity, and a fresh rerun of
                   the flagged cases says the same; faster is the same rule, mirrored
           unclear if the control breaks the rule itself, or the bounds lie further apart than the minimum effect
@@ -17,12 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, exp, isfinite, log, log2
+from math import ceil, exp, isfinite, log, log2, sqrt
+from statistics import median
 
 import numpy as np
 
 ALPHA = 0.01
 MINIMUM = {"wall_ms": 0.05, "cpu_ms": 0.03, "device_ms": 0.05}  # effects below these do not matter
+ENOUGH_TRIPLES = 16  # no more are added, however wide the bounds
 MOST_TRIPLES = 20  # 2²⁰ patterns of signs are worked out exactly
 SLOWER, FASTER, SAME, UNCLEAR, BROKEN = "slower", "faster", "same", "unclear", "broken"
 
@@ -32,23 +38,25 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Triple:
-    """The median of one quantity of one case in each of three processes, in milliseconds."""
+    """One quantity of one case in each of three processes, in milliseconds: one sample for each turn."""
 
-    a: float
-    a2: float
-    b: float
+    a: tuple[float, ...]
+    a2: tuple[float, ...]
+    b: tuple[float, ...]
 
     def is_sound(self) -> bool:
-        """Whether all three are times: finite and above zero."""
-        return all(isfinite(time) and time > 0 for time in (self.a, self.a2, self.b))
+        """Whether there are turns, and all samples are times: finite and above zero."""
+        times = (*self.a, *self.a2, *self.b)
+        return len(self.a) == len(self.a2) == len(self.b) > 0 and all(isfinite(time) and time > 0 for time in times)
 
     @property
     def effect(self) -> float:
-        return log(self.b) - (log(self.a) + log(self.a2)) / 2
+        turns = zip(self.a, self.a2, self.b, strict=True)
+        return median(log(b) - (log(a) + log(a2)) / 2 for a, a2, b in turns)
 
     @property
     def control(self) -> float:
-        return log(self.a2) - log(self.a)
+        return median(log(a2 / a) for a, a2 in zip(self.a, self.a2, strict=True))
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,19 @@ class Evidence:
 def least_triples(tests: int) -> int:
     """The fewest triples with which one of so many tests can be significant after Holm: 2⁻ᵏ is at most ALPHA/tests."""
     return ceil(log2(max(tests, 1) / ALPHA))
+
+
+def is_wide(samples: Mapping[Key, Sequence[Triple]]) -> bool:
+    """Whether the bounds of some case will lie further apart than its minimum effect, as far as its controls say.
+
+    A control has two processes of weight 1, an effect one of 1 and two of 1/2: its deviation is √3/2 of the control's.
+    """
+    return any(
+        sqrt(3) / 2 * (seen.high - seen.low) > MINIMUM[key[1]]
+        for key, triples in samples.items()
+        if triples and all(t.is_sound() for t in triples)
+        for seen in [evidence([t.control for t in triples])]
+    )
 
 
 def judged(samples: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
