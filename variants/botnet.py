@@ -38,9 +38,9 @@ class AllToAll(Mixer):
         b, y, x_, d = x.shape
         q, k, v = self.to_qkv(x).view(b, y, x_, 3, self.heads, -1).unbind(3)  # b y x h e, three times
         q, k, v = (t.permute(0, 3, 1, 2, 4) for t in (self.position.turn(q), self.position.turn(k), v))  # b h y x e
-        bias = self.position.logits(q * q.shape[-1] ** -0.5, Grid(y, x_))  # ... h n n, or None
+        blocks, scale = q, q.shape[-1] ** -0.5
         q, k, v = (t.flatten(2, 3) for t in (q, k, v))  # b h n e
-        out = attend(q, k, v, bias)
+        out = attend(q, k, v, self.position.logits(blocks * scale, Grid(y, x_)))  # b h n e
         return out.transpose(1, 2).reshape(b, y, x_, d)
 
     def macs(self, grid: Grid) -> int:

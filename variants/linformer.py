@@ -39,13 +39,15 @@ class Linformer(Mixer):
         self.to_keys = OverGrid(keys, grid, grid.n**-0.5, summed=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        b, y, x_, d = x.shape
-        q, kv = (F.linear(x.flatten(1, 2), *own) for own in self.parts())  # b n d, b n 2d
-        kv = (self.to_keys.on(Grid(y, x_)) @ kv).view(b, self.keys, 2, self.heads, -1)
-        k, v = kv.permute(2, 0, 3, 1, 4)  # b h m e, twice
-        q = q.view(b, y * x_, self.heads, -1).transpose(1, 2)  # b h n e
-        out = F.scaled_dot_product_attention(q, k, v)
-        return self.to_out(out.transpose(1, 2).reshape(b, y, x_, d))
+        return self.to_out(self.mixed(x.flatten(1, 2), Grid(*x.shape[1:3])).view(x.shape))
+
+    def mixed(self, x: Tensor, grid: Grid) -> Tensor:
+        """`b n d` -> `b n d`, before `to_out`. k and v of all places are gone when q comes, and q when this ends."""
+        of_q, of_kv = self.parts()
+        kv = self.to_keys.on(grid) @ F.linear(x, *of_kv)  # b m 2d
+        k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # b h m e, twice
+        q = F.linear(x, *of_q).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # b h n e
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
     def parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Weight and bias for q, and for k and v: apart, so that k and v need not live as long as q does."""

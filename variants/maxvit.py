@@ -40,11 +40,12 @@ class GridAttention(Window):
         return Grid(-(-grid.y // w.y), -(-grid.x // w.x))
 
     def cut(self, t: Tensor, grid: Grid) -> Tensor:
-        """`b y x h e` -> `b W h w w e`, W groups, padded with zeros."""
+        """`b y x d` -> `(b W) w w d`, W groups, padded with zeros."""
         w, gap = self.side(grid), self.gaps(grid)
-        t = F.pad(t, (0, 0, 0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
-        b, _, _, h, e = t.shape
-        return t.view(b, w.y, gap.y, w.x, gap.x, h, e).permute(0, 2, 4, 5, 1, 3, 6).flatten(1, 2)
+        if grid.x % w.x or grid.y % w.y:
+            t = F.pad(t, (0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
+        t = t.unflatten(2, (w.x, gap.x)).unflatten(1, (w.y, gap.y))  # b w Y w X d
+        return t.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
 
     def joined(self, t: Tensor, b: int, grid: Grid) -> Tensor:
         """`(b W) n h e` -> `b y x d`, without the padding."""

@@ -47,12 +47,16 @@ class Performer(Mixer):
         qkv = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1)
         q, k, v = (t.transpose(1, 2) for t in qkv.unbind(2))  # b h n e, three times
         q, k = q * q.shape[-1] ** -0.25, k * k.shape[-1] ** -0.25
-        q, k_exponent = q @ self.frequency.mT, k @ self.frequency.mT - k.square().sum(-1, keepdim=True) / 2  # b h n m
-        q = (q - q.amax(-1, keepdim=True).detach()).exp() + self.eps
-        k = (k_exponent - k_exponent.amax((-2, -1), keepdim=True).detach()).exp() + self.eps
+        q = self.positive(q @ self.frequency.mT, -1)  # b h n m
+        k = self.positive(k @ self.frequency.mT - k.square().sum(-1, keepdim=True) / 2, (-2, -1))  # b h n m
         given = q @ k.sum(-2)[..., None]  # b h n 1: the weight that each query gives out
         out = q @ (k.mT @ v) / given  # b h n e
         return self.to_out(out.transpose(1, 2).reshape(b, y, x_, d))
+
+    def positive(self, exponent: Tensor, axes: int | tuple[int, ...]) -> Tensor:
+        """The exponential of `b h n m`, over the largest along the axes, and `eps`. The exponent is overwritten."""
+        largest = exponent.detach().amax(axes, keepdim=True)
+        return exponent.sub_(largest).exp_() + self.eps
 
     def macs(self, grid: Grid) -> int:
         return grid.n * (4 * self.dim**2 + 4 * self.dim * self.features + self.heads * self.features)

@@ -10,11 +10,13 @@ Departs  windows that reach beyond the grid are padded, and what was padded is m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from variants.contract import Card, Grid, Mixer, Positioned
+from variants.contract import Card, Grid, Mixer, Position, Positioned
 from variants.parts.attend import attend
 from variants.parts.position import RelativeBias
 from variants.recipe import PYRAMID, Recipe, part
@@ -34,24 +36,37 @@ class Window(Mixer):
         self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         side = Grid(window, window)
         self.position = position(heads, dim // heads, side, side)
-        self.last_mask: tuple[Grid, Tensor] | None = None
+        self.last_mask: tuple[object, Tensor | None] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        b, y, x_, d = x.shape
-        grid, side = Grid(y, x_), self.side(Grid(y, x_))
-        q, k, v = self.to_qkv(x).view(b, y, x_, 3, self.heads, -1).unbind(3)  # b y x h e, three times
-        q, k, v = (self.cut(t, grid) for t in (self.position.turn(q), self.position.turn(k), v))  # b W h w w e
-        bias = self.position.logits(q * q.shape[-1] ** -0.5, side)  # ... h n n, or None
-        mask = self.mask(grid, x.device)  # W 1 n n, or empty
-        if mask.numel():
-            bias = q.new_zeros(()) if bias is None else bias
-            bias = bias.masked_fill(~mask, float("-inf"))  # ... W h n n, or W 1 n n
-            bias = bias.expand(b, -1, self.heads, -1, -1).flatten(0, 1)
-        elif bias is not None:
-            bias = bias.flatten(0, 1) if bias.dim() > 3 else bias[None]
-        q, k, v = (t.flatten(0, 1).flatten(2, 3) for t in (q, k, v))  # (b W) h n e
-        out = attend(q, k, v, bias)
-        return self.to_out(self.joined(out.transpose(1, 2), b, grid))
+        grid = Grid(*x.shape[1:3])
+        q, k, v = self.parts(x, grid)  # (b W) h w w e, three times
+        out = attend(q.flatten(2, 3), k.flatten(2, 3), v.flatten(2, 3), self.bias(q, grid))  # (b W) h n e
+        return self.to_out(self.joined(out.transpose(1, 2), len(x), grid))
+
+    def bias(self, q: Tensor, grid: Grid) -> Tensor | None:
+        """What to add to the logits of position and mask: h n n, (b W) h n n or (b W) 1 n n; None for nothing."""
+        bias = self.position.logits(q * q.shape[-1] ** -0.5, self.side(grid))  # h n n, or (b W) h n n, or None
+        mask = self.mask(grid, q)  # W 1 n n, or None
+        if mask is None:
+            return bias
+        b = len(q) // len(mask)
+        if bias is not None:
+            mask = mask + (bias if bias.dim() == 3 else bias.unflatten(0, (b, -1)))  # W h n n, or b W h n n
+        return mask.expand(b, *mask.shape[-4:]).flatten(0, 1)
+
+    def parts(self, x: Tensor, grid: Grid) -> Iterator[Tensor]:
+        """q, k and v of W windows, `(b W) h w w e` each.
+
+        x is a third of its projections, so it is cut before them, unless padding would be projected or q is turned.
+        """
+        side, turns = self.side(grid), type(self.position).turn is not Position.turn
+        if turns or grid.y % side.y or grid.x % side.x:
+            q, k, v = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(3)  # b y x h e, three times
+            parts = (self.cut(t.flatten(3), grid) for t in (self.position.turn(q), self.position.turn(k), v))
+        else:
+            parts = iter(self.to_qkv(self.cut(x, grid)).chunk(3, -1))
+        return (t.unflatten(-1, (self.heads, -1)).permute(0, 3, 1, 2, 4) for t in parts)
 
     def side(self, grid: Grid) -> Grid:
         """The window on this grid."""
@@ -64,14 +79,13 @@ class Window(Mixer):
         return (rows, columns) if self.shifted else (0, 0)
 
     def cut(self, t: Tensor, grid: Grid) -> Tensor:
-        """`b y x h e` -> `b W h w w e`, W windows, padded with zeros."""
+        """`b y x d` -> `(b W) w w d`, W windows, padded with zeros."""
         w, (rows, columns) = self.side(grid), self.shift(grid)
         if grid.x % w.x or grid.y % w.y:  # even where it adds nothing, F.pad copies
-            t = F.pad(t, (0, 0, 0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
+            t = F.pad(t, (0, 0, 0, -grid.x % w.x, 0, -grid.y % w.y))
         t = t.roll((-rows, -columns), (1, 2)) if rows or columns else t
-        b, y, x_, h, e = t.shape
-        t = t.view(b, y // w.y, w.y, x_ // w.x, w.x, h, e).transpose(2, 3)  # b Y X w w h e
-        return t.flatten(1, 2).movedim(4, 2)  # flattened first: the copy moves all heads of a token at once
+        t = t.unflatten(2, (-1, w.x)).unflatten(1, (-1, w.y))  # b Y w X w d
+        return t.transpose(2, 3).flatten(0, 2)
 
     def joined(self, t: Tensor, b: int, grid: Grid) -> Tensor:
         """`(b W) n h e` -> `b y x d`, without the padding."""
@@ -81,10 +95,16 @@ class Window(Mixer):
         t = t.roll((rows, columns), (1, 2)) if rows or columns else t
         return t[:, : grid.y, : grid.x]
 
-    def mask(self, grid: Grid, device: torch.device) -> Tensor:
-        """The mask of this grid, kept until another grid comes."""
-        if self.last_mask is None or self.last_mask[0] != grid or self.last_mask[1].device != device:
-            self.last_mask = grid, self.mask_of(grid).to(device)
+    def mask(self, grid: Grid, q: Tensor) -> Tensor | None:
+        """`W 1 n n`, what to add to the logits: -inf where a token may not see another. None where it may see all.
+
+        It is kept until another grid, device or type of numbers comes.
+        """
+        asked = grid, q.device, q.dtype
+        if self.last_mask is None or self.last_mask[0] != asked:
+            seen = self.mask_of(grid)
+            added = torch.zeros(seen.shape, dtype=q.dtype).masked_fill_(~seen, float("-inf")) if seen.numel() else None
+            self.last_mask = asked, None if added is None else added.to(q.device)
         return self.last_mask[1]
 
     def mask_of(self, grid: Grid) -> Tensor:

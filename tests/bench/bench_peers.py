@@ -1,10 +1,17 @@
-"""Our mixers against public implementations of the same operators: prints a table, and writes docs/speed.md."""
+"""Our mixers against public implementations of the same operators: prints a table, and writes docs/speed.md.
+
+Each pair is measured in a process of its own, so that none inherits the memory or the noise of another.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import date
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -19,18 +26,29 @@ from variants.local import Local
 from variants.vit import Attention
 
 PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
-HEADER = "| pair, shape | pass | ours, ms | theirs, ms | time, ours / theirs | peak memory, ours / theirs |"
+HEADER = (
+    "| pair, shape | pass | ours, ms | theirs, ms | time, ours / theirs | peak memory, ours / theirs |",
+    "|---|---|---|---|---|---|",
+)
 MODES = {"forward": False, "forward + backward": True}
+LOCAL = "local / full"  # the pair that is judged by its multiply-adds
+MORE_MEMORY = 1.02  # from here on a ratio of bytes, which has no noise, is said to be more
 TEXT = """# Speed beside other implementations
 
 Each of our mixers against a public implementation of the same operator, at the same shape. A ratio under 1 says that
 ours takes less. Written by `inv bench-peers`, {date}: {machine}.
 
 Time is CPU time of one process with one thread, float32, in {rounds} rounds of blocks that alternate; the ratio is the
-median over rounds, with its 95 % interval from the signs. Memory is the most that one pass allocates beyond parameters
-and input. A shape is images x rows x columns x channels.
+median over rounds, with its 95 % interval from the signs. Each pair has a process of its own. Memory is the most that
+one pass allocates beyond parameters and input. A shape is images x rows x columns x channels.
 
 {table}
+
+## Where ours takes more
+
+Every pass whose whole interval of time lies above 1, or whose ratio of memory lies above {more_memory}.
+
+{more}
 
 ## Local attention beside full attention
 
@@ -39,6 +57,67 @@ their ratio of times, over their ratio of multiply-adds ({macs:.4f}). 1 would be
 
 {local}
 """
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pass of a pair: median milliseconds of each side, the ratio of times, and that of peak bytes."""
+
+    mode: str
+    ours_ms: float
+    theirs_ms: float
+    time: Ratio
+    memory: float
+
+    def line(self, pair: Pair) -> str:
+        """Of the table."""
+        batch, grid, dim = pair.shape
+        shape = f"{batch} x {grid.y} x {grid.x} x {dim}"
+        ms = f"{self.ours_ms:.2f} | {self.theirs_ms:.2f}"
+        return f"| {pair.name}, {shape} | {self.mode} | {ms} | {said(self.time)} | {self.memory:.2f} |"
+
+    def more(self) -> dict[str, str]:
+        """What ours takes more of, and how much of theirs it is."""
+        time = {"time": f"{said(self.time)} of the time"} if self.time.low > 1 else {}
+        return time | ({"memory": f"{self.memory:.2f} of the memory"} if self.memory > MORE_MEMORY else {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="measure the pairs whose name has this, and write nothing")
+    parser.add_argument("--rounds", type=int, default=15, help="blocks of each side")
+    options = parser.parse_args()
+    names = [name for name in (*(pair.name for pair in PAIRS), LOCAL) if options.only in name]
+    print(*HEADER, sep="\n")
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        found = {}
+        for name, rows in zip(names, pool.map(measured, names, repeat(options.rounds)), strict=True):
+            print(*lines_of(name, rows), sep="\n", flush=True)
+            found[name] = rows
+    if not options.only:
+        cpu = fingerprint()["identity"]["cpu"]
+        PAGE.write_text(page(found, f"{cpu}, torch {torch.__version__}", options.rounds), encoding="utf-8")
+
+
+def measured(name: str, rounds: int) -> list[Row] | str:
+    """The rows of one pair; the name of its package, where that is not installed."""
+    try:
+        ours, theirs = local_sides() if name == LOCAL else sides(pair_named(name))
+    except ModuleNotFoundError as missing:
+        return str(missing.name)
+    return [row_of(ours, theirs, mode, rounds) for mode in MODES]
+
+
+def row_of(ours: Side, theirs: Side, mode: str, rounds: int) -> Row:
+    times = time_ratios(ours, theirs, MODES[mode], rounds)
+    ours_ms, theirs_ms = (median(taken) * 1e3 for taken in zip(*times, strict=True))
+    memory = peak_bytes(ours, MODES[mode]) / peak_bytes(theirs, MODES[mode])
+    return Row(mode, ours_ms, theirs_ms, ratio_of(times), memory)
+
+
+def pair_named(name: str) -> Pair:
+    (pair,) = (pair for pair in PAIRS if pair.name == name)
+    return pair
 
 
 def sides(pair: Pair) -> tuple[Side, Side]:
@@ -50,70 +129,57 @@ def sides(pair: Pair) -> tuple[Side, Side]:
     )
 
 
-def lines(pair: Pair, rounds: int) -> Iterable[str]:
-    """A line of the table for each pass, or one that says what to install."""
-    batch, grid, dim = pair.shape
-    try:
-        ours, theirs = sides(pair)
-    except ModuleNotFoundError as missing:
-        yield f"| {pair.name} | {missing.name} is not installed | | | | |"
-        return
-    for mode, backward in MODES.items():
-        times = time_ratios(ours, theirs, backward, rounds)
-        memory = peak_bytes(ours, backward) / peak_bytes(theirs, backward)
-        ms = (f"{median(t) * 1e3:.2f}" for t in zip(*times, strict=True))
-        name = f"{pair.name}, {batch} x {grid.y} x {grid.x} x {dim}"
-        yield f"| {name} | {mode} | {' | '.join(ms)} | {said(ratio_of(times))} | {memory:.2f} |"
+def local_and_full() -> tuple[Local, Attention]:
+    grid = Grid(64, 64)
+    return Local(128, 4, grid, Position, side=7), Attention(128, 4, grid, Position)
+
+
+def local_sides() -> tuple[Side, Side]:
+    local, full = (Side(module, lambda: torch.randn(1, 64, 64, 128)) for module in local_and_full())
+    return local, full
+
+
+def local_share() -> float:
+    """Multiply-adds of local attention over those of full attention."""
+    local, full = local_and_full()
+    return local.macs(Grid(64, 64)) / full.macs(Grid(64, 64))
+
+
+def lines_of(name: str, rows: list[Row] | str) -> Iterator[str]:
+    """A line for each pass, or one that says what to install."""
+    if isinstance(rows, str):
+        yield f"| {name} | {rows} is not installed | | | | |"
+    elif name == LOCAL:
+        yield from (f"* {row.mode}: {said(row.time, local_share())}" for row in rows)
+    else:
+        yield from (row.line(pair_named(name)) for row in rows)
+
+
+def more_lines(name: str, rows: list[Row] | str) -> Iterator[str]:
+    """For each pass that takes more of something: how much, and why."""
+    for row in () if isinstance(rows, str) or name == LOCAL else rows:
+        for what, much in row.more().items():
+            why = pair_named(name).why.get(what, "Why has not been found.")
+            yield f"* {name}, {row.mode}: {much}. {why}"
 
 
 def said(ratio: Ratio, share: float = 1.0) -> str:
     return f"{ratio.value / share:.2f} ({ratio.low / share:.2f} to {ratio.high / share:.2f})"
 
 
-def local_share() -> float:
-    """Multiply-adds of local attention over those of full attention."""
-    local, full, grid = *local_and_full(), Grid(64, 64)
-    return local.macs(grid) / full.macs(grid)
+def page(found: dict[str, list[Row] | str], machine: str, rounds: int) -> str:
+    """All of docs/speed.md, from the rows of every pair."""
+    pairs = {name: rows for name, rows in found.items() if name != LOCAL}
+    return TEXT.format(
+        date=date.today().isoformat(), machine=machine, rounds=rounds, more_memory=MORE_MEMORY, macs=local_share(),
+        table=joined([*HEADER, *(line for pair in pairs.items() for line in lines_of(*pair))]),
+        more=joined(line for pair in pairs.items() for line in more_lines(*pair)) or "None.",
+        local=joined(lines_of(LOCAL, found[LOCAL])),
+    )  # fmt: skip
 
 
-def local_and_full() -> tuple[Local, Attention]:
-    grid = Grid(64, 64)
-    return Local(128, 4, grid, Position, side=7), Attention(128, 4, grid, Position)
-
-
-def local_lines(rounds: int) -> Iterable[str]:
-    """For each pass, the ratio of times over the ratio of multiply-adds."""
-    local, full = (Side(module, lambda: torch.randn(1, 64, 64, 128)) for module in local_and_full())
-    for mode, backward in MODES.items():
-        yield f"* {mode}: {said(ratio_of(time_ratios(local, full, backward, rounds)), local_share())}"
-
-
-def printed(parts: Iterable[str]) -> str:
-    """The lines, each printed when it is known."""
-    kept = []
-    for line in parts:
-        print(line, flush=True)
-        kept.append(line)
-    return "\n".join(kept)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="measure the pairs whose name has this, and write nothing")
-    parser.add_argument("--rounds", type=int, default=15, help="blocks of each side")
-    options = parser.parse_args()
-    chosen = [pair for pair in PAIRS if options.only in pair.name]
-    head = [HEADER, "|---|---|---|---|---|---|"]
-    table = printed(head) + "\n" + printed(line for pair in chosen for line in lines(pair, options.rounds))
-    local = printed(local_lines(options.rounds)) if options.only in "local / full" else ""
-    if not options.only:
-        cpu = fingerprint()["identity"]
-        machine = f"{cpu['cpu']}, torch {torch.__version__}"
-        today = date.today().isoformat()
-        text = TEXT.format(
-            date=today, machine=machine, rounds=options.rounds, table=table, local=local, macs=local_share()
-        )
-        PAGE.write_text(text)
+def joined(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -39,6 +39,7 @@ class Pair:
     ours: Callable[[], nn.Module]
     theirs: Callable[[], nn.Module]  # ModuleNotFoundError where its package is not installed
     form: Callable[[Tensor], Tensor] = lambda x: x  # what the peer takes for `b y x d`, contiguous
+    why: Mapping[str, str] = field(default_factory=dict)  # why ours takes more "time" or "memory", where it is known
 
     @property
     def name(self) -> str:

@@ -13,8 +13,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     looks for queries that see none, at a third of the cost of all; this one does not.
     """
     if bias is not None and bias.requires_grad and not q.is_cuda:
-        logits = q * q.shape[-1] ** -0.5 @ k.mT  # b h n m
-        return logits.add_(bias).softmax(-1) @ v
+        weights = (q * q.shape[-1] ** -0.5 @ k.mT).add_(bias)  # b h n m
+        del bias  # it may be as large, and a caller that does not name it has it no longer
+        weights = weights.softmax(-1)
+        return weights @ v
     if bias is not None and q.is_cuda:  # the kernels there copy a bias whose rows are not aligned, as it is given
         bias = bias[(None,) * (q.dim() - bias.dim())]
     elif bias is not None:
