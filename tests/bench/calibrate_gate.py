@@ -1,11 +1,15 @@
-"""How often `avbench gate --base` cries wolf, and how small a slowdown it finds, on this machine.
+"""How often `avbench gate` cries wolf, and how small a slowdown it finds, on this machine.
 
-    python tests/bench/calibrate_gate.py --minutes 30 [--load]
+    python tests/bench/calibrate_gate.py --minutes 30 [--load] [--exact 1000]
 
 A repository is made whose module does N rounds of the same work; each head does 0, 3, 5, 8, 10, 15 or 20 % more rounds,
-so that the slowdown is real work of a known share. The very command that users run judges each head in turn, again and
-again until the minutes are over. `--load` runs stress-ng on every core beside it. The table in docs/gate.md is written
-anew, between its marks. Rates come with the exact one-sided 95 % binomial bound: what so few runs allow to be said.
+so that the slowdown is real work of a known share. The very command that users run judges a head, again and again until
+the minutes are over; half of the runs are of 0 %, a quarter of 10 %. `--load` runs stress-ng on every core beside it.
+`--exact` judges the unchanged code with the exact tier so many times first, two processes at a time.
+
+Each run is a line of runs/calibrate-gate.jsonl, and the tables in docs/gate.md are written anew after each, between
+their marks: what was cut short goes on, as long as the code of the gate is the same. Rates come with the exact
+one-sided 95 % binomial bound: what so few runs allow to be said.
 """
 
 from __future__ import annotations
@@ -16,17 +20,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from shutil import which
+from statistics import median
 
 from scipy.stats import beta
 
 ROUNDS = 100
-EXTRA = (0, 10, 5, 3, 15, 8, 20)  # per cent, the most telling first
+SHARES = {0: 8, 10: 4, 5: 1, 3: 1, 15: 1, 8: 1, 20: 1}  # extra work in per cent: how many runs in each seventeen
 CODES = {0: "pass", 1: "slower", 3: "inconclusive", 4: "nothing"}
-DOCUMENT = Path(__file__).parents[2] / "docs" / "gate.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT, RUNS = ROOT / "docs" / "gate.md", ROOT / "runs" / "calibrate-gate.jsonl"
 MODULE = """
 import torch
 from torch import nn
@@ -51,25 +60,76 @@ input = [1, 64, 64]
 """
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of the command."""
+
+    of: str  # quiet, load or exact
+    extra: int  # per cent of more work
+    outcome: str
+    seconds: float
+    code: str = ""  # the git tree of suite/gate
+    machine: str = ""
+
+
 def main() -> None:
-    """Judges until the time is over, then writes the table."""
+    """Judges until the time is over; what is known is written after each run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--load", action="store_true")
+    parser.add_argument("--exact", type=int, default=0)
     given = parser.parse_args()
-    end = time.monotonic() + 60 * given.minutes
-    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         commits = repository(folder)
+        exact(folder, given.exact)
         if given.load:
+            if not which("stress-ng"):
+                parser.error("--load needs stress-ng: install the system's package of that name")
             load = stack.enter_context(subprocess.Popen(["stress-ng", "--cpu", "0", "--quiet"]))
             stack.callback(load.terminate)
-        while time.monotonic() < end:
-            least = min(EXTRA, key=lambda extra: sum(found[extra].values()) // (3 if extra == 0 else 1))
-            found[least][judged(folder, commits[0], commits[least])] += 1
-            print(json.dumps({extra: dict(counts) for extra, counts in found.items()}), flush=True)
-    write(table(found, given.load), "load" if given.load else "quiet")
+        latency(folder, commits, "load" if given.load else "quiet", time.monotonic() + 60 * given.minutes)
+
+
+def exact(folder: Path, times: int) -> None:
+    """The exact tier, so many times, of the code whose figures were accepted."""
+    if not times:
+        return
+    judged(folder, "--exact", "--accept", "--reason", "calibration")
+    with ThreadPoolExecutor(2) as pool:
+        for outcome, seconds in pool.map(lambda i: judged(folder, "--exact", "--out", f"out/{i % 16}"), range(times)):
+            keep(Run("exact", 0, outcome, seconds))
+    write(exact_table(kept("exact")), "exact")
+
+
+def latency(folder: Path, commits: dict[int, str], of: str, end: float) -> None:
+    """The latency tier until `end`: each time the head that has the fewest runs for its share."""
+    while time.monotonic() < end:
+        counts = Counter(run.extra for run in kept(of))
+        extra = min(SHARES, key=lambda extra: (counts[extra] + 0.5) / SHARES[extra])
+        outcome, seconds = judged(folder, "--base", commits[0], "--head", commits[extra])
+        keep(Run(of, extra, outcome, seconds))
+        print(f"{extra} % more work: {outcome}, {seconds:.0f} s", flush=True)
+        write(table(kept(of), of), of)
+
+
+def keep(run: Run) -> None:
+    """Adds a line."""
+    RUNS.parent.mkdir(exist_ok=True)
+    with RUNS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(run) | {"code": code(), "machine": processor()}) + "\n")
+
+
+def kept(of: str) -> list[Run]:
+    """The runs of this code on this machine."""
+    lines = RUNS.read_text(encoding="utf-8").splitlines() if RUNS.exists() else []
+    runs = [Run(**json.loads(line)) for line in lines]
+    return [run for run in runs if (run.of, run.code, run.machine) == (of, code(), processor())]
+
+
+def code() -> str:
+    """The code of the gate, as git knows it."""
+    return git(ROOT, "rev-parse", "HEAD:suite/gate")
 
 
 def repository(folder: Path) -> dict[int, str]:
@@ -77,7 +137,7 @@ def repository(folder: Path) -> dict[int, str]:
     git(folder, "init", "-q")
     (folder / "pyproject.toml").write_text(TABLE)
     commits = {}
-    for extra in sorted(EXTRA):
+    for extra in sorted(SHARES):
         (folder / "attention.py").write_text(MODULE.replace("ROUNDS", str(ROUNDS + ROUNDS * extra // 100)))
         git(folder, "add", ".")
         git(folder, "commit", "-q", "-m", f"{extra} % more work")
@@ -85,11 +145,11 @@ def repository(folder: Path) -> dict[int, str]:
     return commits
 
 
-def judged(folder: Path, base: str, head: str) -> str:
-    """What the gate says of one head."""
-    command = [sys.executable, "-m", "avbench", "gate", "--base", base, "--head", head]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    return CODES.get(done.returncode, f"exit code {done.returncode}")
+def judged(folder: Path, *words: str) -> tuple[str, float]:
+    """What the gate says, and how long it took, in seconds."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "avbench", "gate", *words], cwd=folder, capture_output=True, text=True)
+    return CODES.get(done.returncode, f"exit code {done.returncode}"), time.monotonic() - began
 
 
 def git(folder: Path, *words: str) -> str:
@@ -98,18 +158,32 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def table(found: dict[int, Counter[str]], load: bool) -> str:
+def table(runs: list[Run], of: str) -> str:
     """Markdown: runs and outcomes by extra work, and the bound of the rate that matters."""
-    lines = ["| extra work | runs | slower | inconclusive | pass | what may be said |", "|--:|--:|--:|--:|--:|---|"]
-    for extra, counts in sorted(found.items()):
-        runs, alarms = sum(counts.values()), counts["slower"]
-        said = f"false alarms in at most {bound(alarms, runs):.0%} of runs"
+    head = "| extra work | runs | slower | inconclusive | pass | other | minutes | what may be said |"
+    lines = [head, "|--:|--:|--:|--:|--:|--:|--:|---|"]
+    for extra in sorted({run.extra for run in runs}):
+        counts = Counter(run.outcome for run in runs if run.extra == extra)
+        total, alarms = counts.total(), counts["slower"]
+        said = f"false alarms in at most {bound(alarms, total):.0%} of runs"
         if extra:
-            said = f"found in at least {1 - bound(runs - alarms, runs):.0%} of runs"
-        shown = " | ".join(str(counts[word]) for word in ("slower", "inconclusive", "pass"))
-        lines.append(f"| {extra} % | {runs} | {shown} | {said} |")
-    how = "under `stress-ng --cpu` on every core" if load else "with nothing beside it"
-    return f"{date.today().isoformat()}, {processor()}, {how}:\n\n" + "\n".join(lines)
+            said = f"found in at least {1 - bound(total - alarms, total):.0%} of runs"
+        known = [counts[word] for word in ("slower", "inconclusive", "pass")]
+        minutes = median(run.seconds for run in runs if run.extra == extra) / 60
+        shown = " | ".join(map(str, [*known, total - sum(known)]))
+        lines.append(f"| {extra} % | {total} | {shown} | {minutes:.1f} | {said} |")
+    how = "under `stress-ng --cpu` on every core" if of == "load" else "with nothing beside it"
+    return f"{date.today().isoformat()}, {processor()}, {how}; minutes are the median of a run's:\n\n" + "\n".join(
+        lines
+    )
+
+
+def exact_table(runs: list[Run]) -> str:
+    """One sentence."""
+    alarms = sum(run.outcome != "pass" for run in runs)
+    where = f"{date.today().isoformat()}, {processor()}, two processes at a time"
+    said = f"{alarms} of {len(runs)} runs of unchanged code were no pass: false alarms in at most"
+    return f"{where}: {said} {bound(alarms, len(runs)):.2%} of runs; {median(r.seconds for r in runs):.1f} s a run."
 
 
 def bound(events: int, runs: int) -> float:
