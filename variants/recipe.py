@@ -177,7 +177,8 @@ class Recipe:
         """
         network = self.folded(task, classes, size, None)
         if not next(network.parameters()).is_meta:
-            initialise(network)
+            initialise(network.backbone)
+            initialise(network.head, partial(nn.init.trunc_normal_, std=0.02))  # logits begin near 0
         return network
 
     def folded(self, task: str, classes: int, size: Grid, made: Made | None) -> Classifier:

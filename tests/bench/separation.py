@@ -10,6 +10,7 @@ With --family only what that family separates is trained; the other rows stay as
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ learn anything.
 
 ![Scores by form, with their intervals, chance and ceiling](separation.png)"""
 DOCS = Path(__file__).parents[2] / "docs"
+SHALLOW = "tests/bench/shallow.py"  # a vit of four blocks
 SMALL = "--params 0.4M --patch 8 --res 64"
 LEARNT = "--metric accuracy --train-minutes 0 --minutes inf --case-seconds 600"
 
@@ -72,8 +74,8 @@ COMPARISONS = (
     Comparison(
         "relation",
         "where two objects lie, and what is left of it when both are moved: positions",
-        tuple(f"vit --position {name}" for name in ("none", "learned", "sincos", "bias", "query")),
-        f"{SMALL} --data scenes:relation --task classification --train-images 24000 --train-batch 32 --seeds 2",
+        tuple(f"{SHALLOW} --position {name}" for name in ("none", "learned", "sincos", "bias", "query", "rotary")),
+        f"{SMALL} --data scenes:relation --task classification --train-images 24000 --train-batch 16 --seeds 2",
     ),
     Comparison(
         "stem",
@@ -102,9 +104,10 @@ def main() -> None:
     chosen = [comparison for comparison in COMPARISONS if given.family in (None, comparison.family)]
     if not given.show:
         commands = {name: command for comparison in chosen for name, command in comparison.commands().items()}
+        threads = max(1, (os.cpu_count() or 1) // given.processes)
         with ThreadPoolExecutor(given.processes) as pool:
             for name, command in commands.items():
-                pool.submit(sweep, given.runs / name, f"{command} --device {given.device}")
+                pool.submit(sweep, given.runs / name, f"{command} --device {given.device} --threads {threads}")
     write(given.runs, chosen)
 
 
