@@ -78,10 +78,10 @@ COMPARISONS = (
         f"{SMALL} --data scenes:relation --task classification --train-images 24000 --train-batch 16 --seeds 2",
     ),
     Comparison(
-        "stem",
-        "fine stripes: pixels thrown away against pixels folded into channels",
-        ("downsample", "conv_stem"),
-        "--params 1M --res 64 --data scenes:grating --task classification --train-images 8000 --seeds 3",
+        "eight",
+        "fine stripes, eight designs: pixels thrown away (downsample) against pixels folded into channels (conv_stem)",
+        ("vit swin conv_stem downsample linear conv hybrid_high pvt",),
+        "--params 1M --patch 8 --res 64 --data scenes:grating --task classification --train-images 8000 --seeds 3",
     ),
     Comparison(
         "resolution",
