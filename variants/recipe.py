@@ -6,6 +6,7 @@ it but the images' size is data, so a published configuration, a budgeted one an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -178,7 +179,7 @@ class Recipe:
         network = self.folded(task, classes, size, None)
         if not next(network.parameters()).is_meta:
             initialise(network.backbone)
-            initialise(network.head, partial(nn.init.trunc_normal_, std=0.02))  # logits begin near 0
+            initialise(network.head, partial(nn.init.kaiming_uniform_, a=math.sqrt(5)))  # as torch does: smaller logits
         return network
 
     def folded(self, task: str, classes: int, size: Grid, made: Made | None) -> Classifier:
