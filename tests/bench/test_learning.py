@@ -1,8 +1,8 @@
 """A fixed small training must learn as well as it did: its accuracy lies in a band. `inv bench`; no time is judged.
 
-The band is the mean of 12 seeds (.881) and four standard deviations each way (of one seed .027, so of the mean of three
-.015): 4,000 images of digits at 16 pixels, swin of 100,000 parameters, on a CPU with torch 2.13. Kernels that round
-otherwise change no more than another seed does; a quarter of the learning rate (.75) leaves the band.
+The band is the mean of 12 seeds (.918) and four standard deviations each way (of one seed .018, so of the mean of three
+.011): 4,000 images of digits at 16 pixels, swin of 100,000 parameters, on a CPU with torch 2.13. Kernels that round
+otherwise change no more than another seed does; a quarter of the learning rate (.80) leaves the band.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from suite.case import Case
 from suite.measure import Bench
 
 SEEDS = 3
-BAND = (0.819, 0.942)
+BAND = (0.876, 0.960)
 
 pytestmark = pytest.mark.skipif("--benchmark-only" not in sys.argv, reason="a training of 15 s")
 
