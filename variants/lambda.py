@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.head import Mean
-from variants.parts.norm import BatchNorm2d
+from variants.parts.norm import BatchNorm2d, ToNorm
 from variants.recipe import BOTTLENECK, Recipe, part
 
 
@@ -37,9 +37,9 @@ class Lambda(Mixer):
         if side % 2 == 0:
             raise ValueError(f"a local context needs a centre: choose an odd side, not {side}")
         self.dim, self.heads, self.keys, self.depth, self.values = dim, heads, keys, depth, dim // heads
-        self.to_q = nn.Linear(dim, heads * keys, bias=False)
+        self.to_q = ToNorm(dim, heads * keys, bias=False)
         self.to_k = nn.Linear(dim, depth * keys, bias=False)
-        self.to_v = nn.Linear(dim, depth * self.values, bias=False)
+        self.to_v = ToNorm(dim, depth * self.values, bias=False)
         self.q_norm, self.v_norm = BatchNorm2d(heads * keys), BatchNorm2d(depth * self.values)
         self.context = nn.Conv2d(depth, keys, side, padding=side // 2)
 

@@ -53,11 +53,11 @@ class GridAttention(Window):
         t = t.reshape(b, gap.y, gap.x, w.y, w.x, -1).permute(0, 3, 1, 4, 2, 5)  # b w Y w X d
         return t.reshape(b, w.y * gap.y, w.x * gap.x, -1)[:, : grid.y, : grid.x]
 
-    def mask_of(self, grid: Grid) -> Tensor:
-        """`W 1 n n`, true where a token may see another: both, or neither, are padding. Empty where none is."""
+    def mask_of(self, grid: Grid) -> Tensor | None:
+        """`W 1 n n`, true where a token may see another: both, or neither, are padding. None where none is."""
         w, gap = self.side(grid), self.gaps(grid)
         if w.y * gap.y == grid.y and w.x * gap.x == grid.x:
-            return torch.empty(0, dtype=torch.bool)
+            return None
         rows, columns = torch.arange(w.y * gap.y) < grid.y, torch.arange(w.x * gap.x) < grid.x
         real = (rows[:, None] & columns).view(w.y, gap.y, w.x, gap.x).permute(1, 3, 0, 2).reshape(-1, 1, w.n)  # W 1 n
         return real[..., :, None] == real[..., None, :]

@@ -103,19 +103,20 @@ class Window(Mixer):
         asked = grid, q.device, q.dtype
         if self.last_mask is None or self.last_mask[0] != asked:
             seen = self.mask_of(grid)
-            added = torch.zeros(seen.shape, dtype=q.dtype).masked_fill_(~seen, float("-inf")) if seen.numel() else None
-            self.last_mask = asked, None if added is None else added.to(q.device)
+            if seen is not None:
+                seen = torch.zeros(seen.shape, dtype=q.dtype).masked_fill_(~seen, float("-inf")).to(q.device)
+            self.last_mask = asked, seen
         return self.last_mask[1]
 
-    def mask_of(self, grid: Grid) -> Tensor:
-        """`W 1 n n`, true where a token may see another; empty where it may see all of its window.
+    def mask_of(self, grid: Grid) -> Tensor | None:
+        """`W 1 n n`, true where a token may see another; None where it may see all of its window.
 
         Tokens see each other if they were neighbours before the shift and both, or neither, are padding.
         """
         w, (rows, columns) = self.side(grid), self.shift(grid)
         Y, X = -(-grid.y // w.y) * w.y, -(-grid.x // w.x) * w.x
         if (Y, X) == (grid.y, grid.x) and not rows and not columns:
-            return torch.empty(0, dtype=torch.bool)
+            return None
         region_y, region_x = (regions(*axis) for axis in ((grid.y, Y, rows), (grid.x, X, columns)))
         region = (region_y[:, None] * 4 + region_x).view(Y // w.y, w.y, X // w.x, w.x)
         region = region.transpose(1, 2).reshape(-1, 1, w.n)  # W 1 n

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from variants.contract import Grid, Mixer
+from variants.parts.norm import ToNorm
 
 
 class Backbone(nn.Module):
@@ -102,7 +103,9 @@ def initialise(network: nn.Module, draw: Callable[[Tensor], object] = nn.init.xa
     makes small: a deviation of 0.02 (2012.12877) suits 768 channels, and of 80 it keeps attention uniform for long.
     """
     for module in network.modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, ToNorm):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.Linear):
             draw(module.weight)
         elif isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups

@@ -27,3 +27,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 def by_running_values(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     """What the norm makes of x in inference."""
     return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+
+
+class ToNorm(nn.Linear):
+    """A linear layer before a batch norm, which undoes its scale: small at first, or untrained networks overflow."""
