@@ -123,7 +123,7 @@ def sweep(run: Path, command: str) -> None:
 def write(runs: Path, chosen: list[Comparison]) -> None:
     """docs/separation.md, .csv and .png: of what was chosen from the records of its runs, of the others as they are."""
     path = DOCS / "separation.csv"
-    known = pd.read_csv(path, float_precision="round_trip", keep_default_na=False)
+    known = pd.read_csv(path, keep_default_na=False)
     found = pd.concat(
         [scores_of(one, runs) if one in chosen else known[known.comparison == one.name] for one in COMPARISONS],
         ignore_index=True,
@@ -192,7 +192,7 @@ def draw(found: pd.DataFrame, path: Path) -> None:
         rows = found[(found.comparison == comparison.name) & (found.split == "test")]
         forms = forms_of(rows)
         places = {form: i for i, form in enumerate(dict.fromkeys(forms))}
-        x = forms.map(places) + 0.15 * (rows.seed - rows.seed.mean())
+        x = forms.map(places).astype(float) + 0.15 * (rows.seed - rows.seed.mean())
         panel.errorbar(x, rows.score, [rows.score - rows.low, rows.high - rows.score], fmt="o", ms=4)
         for name, style in {"chance": ":", "ceiling": "--"}.items():
             known = rows.groupby(forms, sort=False)[name].first()
