@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from signal import SIGINT, pthread_kill
+from signal import SIGINT, default_int_handler, pthread_kill, signal
 from threading import Barrier, Event, Lock, main_thread
 
 import fakes
@@ -21,7 +21,7 @@ from suite.plan import Plan, plan
 from suite.record import STARTS, Metric, Record, latest, read
 from suite.run import run
 
-WAIT_S = 60.0
+WAIT_S = 20.0
 DEVICES = ("cpu", "cuda:0", "cuda:1")
 
 
@@ -99,6 +99,15 @@ def test_sizes_come_one_after_the_other() -> None:
     assert order == [(["cuda:0", "cuda:1"], {32}), (["cpu"], {32}), (["cuda:0", "cuda:1"], {64}), (["cpu"], {64})]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, even in tests that were started in the background, where a shell has it ignored."""
+    before = signal(SIGINT, default_int_handler)
+    yield
+    signal(SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_every_lane_and_drops_what_was_in_flight(tmp_path: Path) -> None:
     halted = Event()
 
