@@ -22,7 +22,7 @@ NOTE = (
     "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
     "training on small tasks says which designs can solve a task at all; it does not replace a long training."
 )
-UNTRIED = frozenset({"not_reached", "too_slow"})  # left for want of time: counted, not listed
+NO_TIME = frozenset({"not_reached", "too_slow"})  # left for want of time: counted, not listed
 OTHERS = ("images_seen", "train_seconds", "lr", "upsampled")  # of a training, beside its scores
 
 
@@ -56,7 +56,7 @@ def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
     ]
     blocks, left = [], []
     for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items()):
-        trained = grouped([r for r in here if r["status"] not in UNTRIED], "series")
+        trained = grouped([r for r in here if r["status"] not in NO_TIME], "series")
         lines = [
             _line(series, of, metric, [b for b in BOUNDS if b in names] + groups + more)
             for (series,), of in sorted(trained.items())
