@@ -188,7 +188,9 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     targets, compiled = labels(case) if case.mode == "train" else None, case.compiled or case.backend == "flex"
     taken = memory.measure(network, inputs_of(case, network)(), targets, case.mode, case.device, compiled)
     metrics = {name: Metric(value, "bytes") for name, value in taken.in_bytes().items()}
-    notes: dict[str, Any] = {} if taken.resident_bytes is None else {"resident_bytes": taken.resident_bytes}
+    notes: dict[str, Any] = {"peak_inside": list(taken.peak_inside)} if taken.peak_inside else {}
+    if taken.resident_bytes is not None:
+        notes["resident_bytes"] = taken.resident_bytes
     if case.compiled:
         return Record(case, "ok", metrics=metrics, notes=notes)
     size = Grid(case.height, case.width)

@@ -4,18 +4,18 @@ The quantity is that of suite/simulate.py: the most that is allocated beyond par
 warm pass. In a training step the optimiser's state belongs to it.
 
 On the CPU the peak is the running maximum of the profiler's memory events: exact, and it sees what kernels allocate
-inside. An account of live tensors (suite/account.py) is the second opinion, which knows the parts; what it misses is
-the workspace. The pages that the kernel saw in use are a cross-check of large peaks. On CUDA the allocator keeps the
-peak itself; requested and reserved bytes stand beside it.
+inside, and which operator runs when it is reached. An account of live tensors (suite/account.py) is the second opinion,
+which knows the parts; what it misses is the workspace, inside that operator. The pages that the kernel saw in use are a
+cross-check of large peaks. On CUDA the allocator keeps the peak itself; requested and reserved bytes stand beside it.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class Footprint:
     requested_bytes: int | None = None  # CUDA: the peak before the allocator rounds up
     reserved_bytes: int | None = None  # CUDA: what the allocator held of the device at most
     resident_bytes: int | None = None  # CPU: the peak by the kernel's count of pages, where that is large
+    peak_inside: tuple[str, ...] = ()  # CPU: the operators that ran when the peak was reached, outermost first
     attention: tuple[str, ...] = ()  # the kernels that scaled_dot_product_attention chose, if any
 
     def in_bytes(self) -> dict[str, int]:
@@ -51,6 +52,13 @@ class Footprint:
         known = {f"{name}_bytes": getattr(self, f"{name}_bytes") for name in names}
         known |= {f"{name}_bytes": value for name, value in self.by_category.items()}
         return {name: value for name, value in known.items() if value is not None}
+
+
+class Peak(NamedTuple):
+    """The most that was alive, and the operators that ran when it was reached, outermost first."""
+
+    size: int  # in bytes
+    inside: tuple[str, ...]
 
 
 class AccountError(RuntimeError):
@@ -68,8 +76,10 @@ def measure(
     run, state = prepared(network, images, targets, mode)
     finite(run(), "the answer" if mode == "inference" else "the loss")
     gc.collect()
-    told, kept = profiled(run) if device == "cpu" else allocated(run), bytes_of(state)
+    told, inside = profiled(run) if device == "cpu" else (allocated(run), ())
+    kept = bytes_of(state)
     taken: dict[str, Any] = {n: value + (0 if n == "reserved_bytes" else kept) for n, value in told.items()}
+    taken["peak_inside"] = inside
     account, batch = Account(), [images] if targets is None else [images, targets]
     if compiled:
         hold_resting(account, network, batch, state)
@@ -109,26 +119,34 @@ def prepared(network: nn.Module, images: Tensor, targets: Tensor | None, mode: s
     return partial(train, network, optimiser, images, targets), state_tensors(optimiser)
 
 
-def profiled_peak(run: Pass) -> int:
+def profiled_peak(run: Pass) -> Peak:
     """The running maximum of what the CPU's allocator gave out during the pass. AccountError if it does not close."""
     with profile(use_kineto=True, profile_memory=True) as profiler:
         out = run()
-    events = [e for e in profiler.kineto_results.events() if e.name() == "[memory]"]
-    live = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
+    events = sorted(profiler.kineto_results.events(), key=lambda e: e.start_ns())
+    live = peak = reached = 0
+    for event in (e for e in events if e.name() == "[memory]"):
         live += event.nbytes()
-        peak = max(peak, live)
+        if live > peak:
+            peak, reached = live, event.start_ns()
     if live != out.untyped_storage().nbytes():
         kept = out.untyped_storage().nbytes()
         raise AccountError(f"after the pass {live} bytes are alive, its result holds {kept}: the network keeps tensors")
-    return peak
+    return Peak(peak, running(events, reached))
 
 
-def profiled(run: Pass) -> dict[str, int]:
-    """The peak on the CPU; of a large one also the growth of the resident set, by a pass that nothing watches."""
+def running(events: Iterable[Any], moment: int) -> tuple[str, ...]:
+    """The operators in whose time the moment (ns) lies, but for those that only allocate."""
+    at = (e for e in events if e.start_ns() <= moment <= e.start_ns() + e.duration_ns())
+    names = (e.name().removeprefix("aten::") for e in at if "::" in e.name() and "autograd::" not in e.name())
+    return tuple(name for name in names if not name.startswith(("empty", "resize_")))
+
+
+def profiled(run: Pass) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The peak on the CPU, and inside what; of a large one also the resident set's growth, by an unwatched pass."""
     peak = profiled_peak(run)
-    resident = resident_growth(run) if peak >= LARGE else None
-    return {"peak_bytes": peak} | ({} if resident is None else {"resident_bytes": resident})
+    resident = resident_growth(run) if peak.size >= LARGE else None
+    return {"peak_bytes": peak.size} | ({} if resident is None else {"resident_bytes": resident}), peak.inside
 
 
 def resident_growth(run: Pass) -> int | None:

@@ -97,6 +97,14 @@ def test_what_a_kernel_allocates_inside_is_workspace() -> None:
     assert (measured.workspace_bytes or 0) >= 10_000
 
 
+def test_the_operator_that_reaches_the_peak_is_named() -> None:
+    class Product(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return (images + 1) @ images
+
+    assert measure(Product(), torch.randn(1, 3, 8, 8), None, "inference", "cpu").peak_inside == ("matmul", "bmm")
+
+
 def test_a_network_that_keeps_tensors_is_an_error() -> None:
     class Keeps(nn.Module):
         def forward(self, images: Tensor) -> Tensor:

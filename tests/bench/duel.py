@@ -93,4 +93,4 @@ def peak_bytes(side: Side, backward: bool) -> int:
     side.module.train(backward)
     x = side.fresh()
     run(side.module, x, backward)
-    return profiled_peak(lambda: run(side.module, x, backward))
+    return profiled_peak(lambda: run(side.module, x, backward)).size

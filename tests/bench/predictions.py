@@ -23,17 +23,18 @@ from suite.units import bytes_text, duration
 
 PAGE = Path(__file__).parents[2] / "docs" / "predictions.md"
 CLOSE, FACTOR = 0.05, 1.5  # what is aimed at: memory within 5 % without workspace, nine times in ten within 1.5
-MEMORY = ("predicted", "measured", "error", "workspace", "error without it")
+MEMORY = ("predicted", "measured", "error", "workspace", "inside", "error without it")
 TIME = ("predicted", "measured", "measured / predicted")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and what came of it; `workspace` is the part of a memory that kernels allocated inside."""
+    """A prediction and what came of it; `workspace` is the part of a memory that kernels allocated `inside`."""
 
     predicted: float
     measured: float
     workspace: float = 0.0
+    inside: str = ""
 
     @property
     def ratio(self) -> float:
@@ -112,7 +113,8 @@ def memories(records: Iterable[Record]) -> Pairs:
         values = {name: metric.value for name, metric in record.metrics.items()}
         if {"predicted_bytes", "peak_bytes"} <= values.keys() and record.case.quantity == "memory":
             workspace = values.get("workspace_bytes", 0.0)
-            found[record.case.design] = Pair(values["predicted_bytes"], values["peak_bytes"], workspace)
+            inside = " > ".join(record.notes.get("peak_inside", [])[-2:])
+            found[record.case.design] = Pair(values["predicted_bytes"], values["peak_bytes"], workspace, inside)
     return dict(sorted(found.items()))
 
 
@@ -155,6 +157,7 @@ def memory_cells(pair: Pair) -> Iterator[str]:
     yield from map(bytes_text, (pair.predicted, pair.measured))
     yield f"{pair.error:+.1%}"
     yield bytes_text(pair.workspace)
+    yield pair.inside if pair.workspace else ""
     yield f"{pair.explicit_error:+.1%}"
 
 

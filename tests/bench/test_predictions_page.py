@@ -19,7 +19,10 @@ MACHINE = {"identity": {"cpu": "Some CPU", "torch": "2.13.0"}}
 def memory(design: str, predicted: float, measured: float, workspace: float, **case: Any) -> Record:
     values = {"predicted_bytes": predicted, "peak_bytes": measured, "workspace_bytes": workspace}
     metrics = {name: Metric(value, "bytes") for name, value in values.items()}
-    return Record(replace(CASE, design=design, **case), "ok", "", metrics, machine=MACHINE, started="2026-11-26T10:00")
+    return Record(
+        replace(CASE, design=design, **case), "ok", "", metrics, notes={"peak_inside": ["matmul", "bmm", "clone"]},
+        machine=MACHINE, started="2026-11-26T10:00",
+    )  # fmt: skip
 
 
 def latencies(design: str, predicted: float, *measured: float) -> list[Record]:
@@ -42,9 +45,9 @@ RECORDS = [
 def test_the_errors_are_those_of_the_records() -> None:
     text = subject.texts(RECORDS, "224")["cpu"]
     assert "2026-11-26: Some CPU, 2.13.0, 1 thread(s)." in text
-    assert "| swin | 100 MB | 100 MB | +0.0% | 0 B | +0.0% |" in text
-    assert "| vit | 90.0 MB | 100 MB | -10.0% | 10.0 MB | +0.0% |" in text
-    assert "| vit | 50.0 MB | 100 MB | -50.0% | 0 B | -50.0% |" in text
+    assert "| swin | 100 MB | 100 MB | +0.0% | 0 B |  | +0.0% |" in text
+    assert "| vit | 90.0 MB | 100 MB | -10.0% | 10.0 MB | bmm > clone | +0.0% |" in text
+    assert "| vit | 50.0 MB | 100 MB | -50.0% | 0 B |  | -50.0% |" in text
     assert "Within 5% without workspace: 2 of 2 designs; with it: 1. Furthest off: vit, -10.0%" in text
     assert "Within 5% without workspace: 0 of 1 designs" in text
     assert "| vit | 10.0 ms | 20.0 ms | 2.00 |" in text, "the median of its processes"
