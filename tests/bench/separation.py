@@ -2,9 +2,13 @@
 
     python tests/bench/separation.py RUNS [--family relation] [--device cuda] [--processes 9]
 
-Each line of RUNS below is one `avbench sweep`, whose run folder is kept in the folder RUNS: the same command goes on.
-Several train side by side, which changes times and not scores. With --show the page is written from what is there.
-With --family only what that family separates is trained; the other rows stay as separation.csv has them.
+Each command of COMPARISONS below is one `avbench sweep`, whose run folder is kept in the folder RUNS: the same command
+goes on. Several train side by side, which changes times and not scores. With --family only what that family separates
+is trained. Rows of separation.csv whose run is not in RUNS stay as they are; each says when and by which commit it was
+trained, and how its weights started. Without training:
+
+    python tests/bench/separation.py --show           the page and the figure again, from separation.csv alone
+    python tests/bench/separation.py RUNS --show      with the rows of what was trained in RUNS so far
 """
 
 from __future__ import annotations
@@ -15,25 +19,30 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from suite.record import latest, read
+from reports.interval import of_mean
+from suite.record import Record, latest, read
 
 INTRODUCTION = """# Whether the families separate designs
 
-Written by `inv separate`; every training is a row of [separation.csv](separation.csv). Scores are on 400 test images,
-top-1 for `relation` and `grating`, mIoU for the others: the mean over seeds, and between brackets the range that the
-95 % intervals of all seeds cover together. Where that range reaches down to chance, the network has not been seen to
-learn anything.
+Written by `inv separate`, and from [separation.csv](separation.csv), whose every row is a training on a split, by
+`python tests/bench/separation.py --show`. Scores are on 400 test images, top-1 for `relation` and `grating`, mIoU for
+the others: the mean over seeds, and between brackets the 95 % interval of Student's t over seeds; of one seed, that of
+its test images alone. Two seeds leave a wide interval, which may pass 0 or 1: where it reaches down to chance, the
+seeds do not show that anything was learnt. The figure has each training with the interval of its test images.
 
 ![Scores by form, with their intervals, chance and ceiling](separation.png)"""
 DOCS = Path(__file__).parents[2] / "docs"
 SHALLOW = "tests/bench/shallow.py"  # a vit of four blocks
 SMALL = "--params 0.4M --patch 8 --res 64"
+BY_WIDTH = "2026-11-26T20:38:53"  # when linear layers began to start by their width: decision 22
+NUMBERS = ("score", "low", "high", "chance", "ceiling")  # columns that are empty where a training failed
 LEARNT = "--metric accuracy --train-minutes 0 --minutes inf --case-seconds 600"
 
 
@@ -93,82 +102,117 @@ COMPARISONS = (
 
 
 def main() -> None:
-    """Trains what is missing, then writes the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
+    """Trains what is missing, then writes the page. Exit code 1 if a sweep did not end well."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--family", choices=sorted({comparison.family for comparison in COMPARISONS}))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
+    if given.runs is None and not given.show:
+        parser.error("name a folder to train in, or write the page again with --show")
     chosen = [comparison for comparison in COMPARISONS if given.family in (None, comparison.family)]
-    if not given.show:
-        commands = {name: command for comparison in chosen for name, command in comparison.commands().items()}
-        threads = max(1, (os.cpu_count() or 1) // given.processes)
-        with ThreadPoolExecutor(given.processes) as pool:
-            for name, command in commands.items():
-                pool.submit(sweep, given.runs / name, f"{command} --device {given.device} --threads {threads}")
-    write(given.runs, chosen)
-
-
-def sweep(run: Path, command: str) -> None:
-    """One sweep, whose output goes to a file beside its run."""
-    run.parent.mkdir(parents=True, exist_ok=True)
-    with run.with_suffix(".txt").open("w") as told:
-        subprocess.run(
-            [sys.executable, "-m", "avbench", "sweep", *command.split(), "--run", run], stdout=told, stderr=told
-        )
-
-
-def write(runs: Path, chosen: list[Comparison]) -> None:
-    """docs/separation.md, .csv and .png: of what was chosen from the records of its runs, of the others as they are."""
-    path = DOCS / "separation.csv"
-    known = pd.read_csv(path, keep_default_na=False)
-    found = pd.concat(
-        [scores_of(one, runs) if one in chosen else known[known.comparison == one.name] for one in COMPARISONS],
-        ignore_index=True,
-    )
-    found.to_csv(path, index=False)
+    commands = {name: command for comparison in chosen for name, command in comparison.commands().items()}
+    failed = [] if given.show else train(given.runs, commands, given.device, given.processes)
+    found = gathered(known(), given.runs, set(commands) if given.runs else set())
+    found.to_csv(DOCS / "separation.csv", index=False)
+    (DOCS / "separation.md").write_text(page(found), encoding="utf-8")
     draw(found, DOCS / "separation.png")
-    parts = [part_of(comparison, found[found.comparison == comparison.name]) for comparison in COMPARISONS]
-    (DOCS / "separation.md").write_text("\n\n".join([INTRODUCTION, *parts]) + "\n", encoding="utf-8")
     print(f"wrote {DOCS / 'separation.md'}")
+    if failed:
+        sys.exit(f"{', '.join(failed)} ended early: see their .txt in {given.runs}, then give the same command again")
 
 
-def scores_of(comparison: Comparison, runs: Path) -> pd.DataFrame:
-    """One row for each training and split: form, seed, score, interval, chance and ceiling."""
-    rows: list[dict[str, object]] = []
-    for name in comparison.commands():
-        for record in latest(read(runs / name)):
-            case, metrics = record.case, record.metrics
-            score = "top1" if case.task == "classification" else "miou"
-            rows += [
-                {
-                    "comparison": comparison.name, "design": case.design, "position": case.position,
-                    "resolution": case.resolution, "images": case.train_images, "seed": case.seed,
-                    "split": split.removeprefix(f"{score}_") if split != score else "test",
-                    "status": record.status, "score": metric.value, "low": metric.low, "high": metric.high,
-                    "chance": metrics["chance"].value, "ceiling": metrics["ceiling"].value,
-                    "id": record.id, "machine": record.machine.get("identity", {}).get("gpu", "cpu"),
-                }
-                for split, metric in metrics.items()
-                if split == score or split.startswith(f"{score}_")
-            ]  # fmt: skip
-    return pd.DataFrame(rows)
+def train(runs: Path, commands: dict[str, str], device: str, processes: int) -> list[str]:
+    """Sweeps, so many at once; returns the names of those that did not end well."""
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    asked = [f"{command} --device {device} --threads {threads}" for command in commands.values()]
+    with ThreadPoolExecutor(processes) as pool:
+        codes = list(pool.map(sweep, repeat(runs), commands, asked))
+    return [name for name, code in zip(commands, codes, strict=True) if code != 0]
+
+
+def sweep(runs: Path, name: str, command: str) -> int:
+    """The exit code of one sweep, whose output goes to a file beside its run."""
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / f"{name}.txt").open("w") as told:
+        asked = [sys.executable, "-m", "avbench", "sweep", *command.split(), "--run", runs / name]
+        return subprocess.run(asked, stdout=told, stderr=told).returncode
+
+
+def known() -> pd.DataFrame:
+    """The rows of docs/separation.csv. Its texts are kept: there is a position named `none`."""
+    absent = {column: [""] for column in NUMBERS}
+    return pd.read_csv(DOCS / "separation.csv", keep_default_na=False, na_values=absent)
+
+
+def gathered(rows: pd.DataFrame, runs: Path | None, names: set[str]) -> pd.DataFrame:
+    """The rows, but those of the runs so named from the records in the folder, where it has any."""
+    parts = []
+    for comparison in COMPARISONS:
+        for name in comparison.commands():
+            trained = runs is not None and name in names and (runs / name / "records.jsonl").is_file()
+            fresh = [row for record in latest(read(runs / name)) for row in rows_of(record)] if runs and trained else []
+            new = pd.DataFrame(fresh).assign(comparison=comparison.name, run=name)
+            parts.append(new[rows.columns] if fresh else rows[rows.run == name])
+    return pd.concat(parts, ignore_index=True)
+
+
+def rows_of(record: Record) -> list[dict[str, object]]:
+    """One row for each split that a training was tested on; of a training that failed, one without numbers."""
+    case, metrics, machine = record.case, record.metrics, record.machine
+    conditions, identity = machine.get("conditions", {}), machine.get("identity", {})
+    training = {
+        "design": case.design, "position": case.position, "resolution": case.resolution,
+        "images": case.train_images, "seed": case.seed, "status": record.status, "reason": record.reason,
+        "weights": "by width" if record.started >= BY_WIDTH else "0.02",
+        "commit": f"{conditions.get('commit')}{', edited' if conditions.get('dirty') else ''}",
+        "started": record.started, "id": record.id, "machine": identity.get("gpu") or identity.get("cpu", "unknown"),
+    }  # fmt: skip
+    bounds = {name: metrics[name].value for name in ("chance", "ceiling") if name in metrics}
+    score = "top1" if case.task == "classification" else "miou"
+    splits = {split: metric for split, metric in metrics.items() if split == score or split.startswith(f"{score}_")}
+    tested = [
+        {"split": split.removeprefix(score).removeprefix("_") or "test"}
+        | {"score": metric.value, "low": metric.low, "high": metric.high}
+        for split, metric in splits.items()
+    ]
+    return [dict.fromkeys(NUMBERS) | training | bounds | one for one in tested or [{"split": "test"}]]
+
+
+def page(found: pd.DataFrame) -> str:
+    """docs/separation.md, of the rows of separation.csv."""
+    parts = [part_of(comparison, found[found.comparison == comparison.name]) for comparison in COMPARISONS]
+    return "\n\n".join([INTRODUCTION, *parts]) + "\n"
 
 
 def part_of(comparison: Comparison, found: pd.DataFrame) -> str:
-    """The table of one comparison, and the commands behind it."""
-    forms = forms_of(found)
+    """The table of one comparison, who trained it when, and the commands behind it."""
     lines = [f"## {comparison.name}", "", f"{comparison.asks[0].upper()}{comparison.asks[1:]}.", ""]
     splits = list(dict.fromkeys(found.split))
     lines += [f"| form | seeds | {' | '.join(splits)} | chance | ceiling |", "|" + " --- |" * (len(splits) + 4)]
-    for form, rows in found.groupby(forms, sort=False):
+    for form, rows in found.groupby(forms_of(found), sort=False):
         scores = [text_of(rows[rows.split == split]) for split in splits]
-        known = [f"{rows[name].iloc[0]:.3f}" for name in ("chance", "ceiling")]
-        lines.append(f"| {form} | {rows.seed.nunique()} | {' | '.join([*scores, *known])} |")
+        bounds = [f"{value:.3f}" for name in ("chance", "ceiling") for value in rows[name].dropna().iloc[:1]]
+        seeds = rows[rows.status == "ok"].seed.nunique()
+        lines.append(f"| {form} | {seeds} | {' | '.join([*scores, *(bounds or ['', ''])])} |")
     commands = [f"    avbench sweep {command}" for command in comparison.commands().values()]
-    return "\n".join([*lines, "", *commands])
+    return "\n".join([*lines, "", *origins(found), "", *commands])
+
+
+def origins(found: pd.DataFrame) -> list[str]:
+    """A line for each machine, day, commit and start of weights."""
+    lines = []
+    of = found.assign(day=found.started.str[:10]).groupby(["machine", "day", "commit", "weights"], sort=False)
+    for (machine, day, commit, weights), rows in of:
+        rule = "by their width, as of" if weights == "by width" else f"at a deviation of {weights}, before"
+        forms = "" if len(rows) == len(found) else f"{', '.join(dict.fromkeys(rows.run))}: "
+        lines.append(
+            f"* {forms}{machine}, {day}, commit {commit}; linear layers started {rule} "
+            "[decision 22](decisions/0022-weights-start-by-width.md)."
+        )
+    return lines
 
 
 def forms_of(found: pd.DataFrame) -> pd.Series:
@@ -180,8 +224,14 @@ def forms_of(found: pd.DataFrame) -> pd.Series:
 
 
 def text_of(rows: pd.DataFrame) -> str:
-    """The mean over seeds and the range of their intervals."""
-    return f"{rows.score.mean():.3f} ({rows.low.min():.3f} to {rows.high.max():.3f})"
+    """The mean over seeds and its interval, that of its images if it is one seed; and how many trainings failed."""
+    sound, failed = rows[rows.status == "ok"], rows[rows.status != "ok"].status.value_counts()
+    told = [f"{count} {status}" for status, count in failed.items()]
+    if len(sound):
+        alone = (*sound.score, *sound.low, *sound.high)
+        mean, low, high = of_mean(list(sound.score)) if len(sound) > 1 else alone
+        told.insert(0, f"{mean:.3f} ({low:.3f} to {high:.3f})")
+    return ", ".join(told)
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
@@ -195,8 +245,8 @@ def draw(found: pd.DataFrame, path: Path) -> None:
         x = forms.map(places).astype(float) + 0.15 * (rows.seed - rows.seed.mean())
         panel.errorbar(x, rows.score, [rows.score - rows.low, rows.high - rows.score], fmt="o", ms=4)
         for name, style in {"chance": ":", "ceiling": "--"}.items():
-            known = rows.groupby(forms, sort=False)[name].first()
-            panel.step(range(len(known)), known, where="mid", linestyle=style, color="0.4", label=name)
+            bounds = rows.groupby(forms, sort=False)[name].first()
+            panel.step(range(len(bounds)), bounds, where="mid", linestyle=style, color="0.4", label=name)
         panel.set(title=comparison.name, xticks=range(len(places)), ylim=(0, 1.02))
         panel.set_xticklabels(places, rotation=35, ha="right")
         panel.margins(x=0.15)
