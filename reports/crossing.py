@@ -6,8 +6,12 @@ rests on is its `kind`:
     measured       it lies between two measured sizes
     predicted      it lies beside a size that was too large or too slow to measure, whose prediction the records hold
     extrapolated   it lies beyond all sizes, at most REACH times as far as the largest
-    beyond         it lies farther still, if anywhere
-    below, above   there is none: below the rival at every size; above the limit at every size
+    beyond         it lies farther still, if anywhere: so say the fitted laws
+    after          not up to the largest size; there are too few sizes for a law, or it says otherwise
+    below, level   there is none: below the rival at every size; so are the values, but their intervals overlap at one
+    above          there is none: above the limit at every size
+
+An end of an interval that nothing bounds is 0 or infinite.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ def crossovers(frame: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
 
     The columns: those of CURVE, `reference` (its series), `kind`, and `pixels`, the side at which the two cost the
     same, with its interval `low` to `high`: that of the measurements, or Fieller's of the fit where it is extrapolated.
-    An end that nothing bounds is missing, and so are both without repeated measurements.
+    Without repeated measurements both ends are missing.
     """
     found = list(curves(frame))
     rows = []
@@ -54,28 +58,30 @@ def crossing(both: pd.DataFrame) -> dict[str, Any]:
     x = np.log(both["pixels"].to_numpy(float))
     value, low, high = (_ends(both, end) for end in ("value", "low", "high"))
     rival, rival_low, rival_high = (_ends(both, f"{end}_of_reference") for end in ("value", "low", "high"))
-    gain = np.log(rival / value)  # above 0 where the design is cheaper
-    if (gain > 0).all():
-        return {"kind": "below"} | NOWHERE
+    gain, sure, hoped = (np.log(a / b) for a, b in ((rival, value), (rival_low, high), (rival_high, low)))
+    if (gain > 0).all():  # cheaper
+        return {"kind": "below" if (sure > 0).all() else "level"} | NOWHERE
     if gain[-1] <= 0:
         return _extrapolated(x, gain)
     at = rises(x, gain)[-1]
     if not (_repeated(both["interval"]) and _repeated(both["interval_of_reference"])):
         return {"kind": "measured"} | NOWHERE | {"pixels": float(np.exp(at))}
-    soonest, latest = (rises(x, np.log(one / other)) for one, other in ((rival_high, low), (rival_low, high)))
-    first = float(np.exp(soonest[-1])) if soonest else None
-    last = float(np.exp(latest[-1])) if latest else None
+    first = float(np.exp(soonest[-1])) if (soonest := rises(x, hoped)) else 0.0
+    last = float(np.exp(rises(x, sure)[-1])) if sure[-1] > 0 else np.inf
     return {"kind": "measured", "pixels": float(np.exp(at)), "low": first, "high": last}
 
 
 def _extrapolated(x: np.ndarray[Any, Any], gain: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Where a straight line through the gains would cross zero beyond the last size."""
-    root = line(x, gain).root() if len(x) >= LEAST else None
-    if root is None or not x[-1] < root[0] <= x[-1] + np.log(REACH):
+    if len(x) < LEAST:
+        return {"kind": "after"} | NOWHERE
+    fitted = line(x, gain)
+    root = fitted.root() if fitted.slope > 0 else None
+    if root is None or root[0] > x[-1] + np.log(REACH):
         return {"kind": "beyond"} | NOWHERE
-    at, low, high = (float(np.exp(side)) for side in root)
-    ends = {"low": low if low > 0 else None, "high": high if np.isfinite(high) else None}
-    return {"kind": "extrapolated", "pixels": at} | ends
+    if root[0] <= x[-1]:
+        return {"kind": "after"} | NOWHERE
+    return {"kind": "extrapolated"} | dict(zip(ANSWER[1:], map(float, np.exp(root)), strict=True))
 
 
 def largest(frame: pd.DataFrame, metric: str, limit: float) -> pd.DataFrame:
@@ -107,9 +113,12 @@ def room(points: pd.DataFrame, limit: float) -> dict[str, Any]:
         return _further(x, over["value"])
     place = int(np.argmax(over["value"] > 0))
     kind = "measured" if points["measured"].iloc[place - 1 : place + 1].all() else "predicted"
-    sides = {end: float(np.exp(found[0])) if (found := rises(x, over[end])) else None for end in ("low", "high")}
-    spans = {"low": sides["high"], "high": sides["low"]} if _repeated(points["interval"]) else {}
-    return {"kind": kind} | NOWHERE | {"pixels": float(np.exp(crossed[0]))} | spans
+    found = {"kind": kind} | NOWHERE | {"pixels": float(np.exp(crossed[0]))}
+    if _repeated(points["interval"]):
+        latest = rises(x, over["low"])
+        found["low"] = float(np.exp(rises(x, over["high"])[0])) if over["high"][0] <= 0 else 0.0
+        found["high"] = float(np.exp(latest[0])) if latest else np.inf
+    return found
 
 
 def _further(x: np.ndarray[Any, Any], over: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def _further(x: np.ndarray[Any, Any], over: np.ndarray[Any, Any]) -> dict[str, A
     found = {"kind": "extrapolated"} | NOWHERE | {"pixels": float(np.exp(x[-1] - over[-1] / slope))}
     if half is not None:
         found["low"] = float(np.exp(x[-1] - over[-1] / (slope + half)))
-        found["high"] = float(np.exp(x[-1] - over[-1] / (slope - half))) if slope > half else None
+        found["high"] = float(np.exp(x[-1] - over[-1] / (slope - half))) if slope > half else np.inf
     return found
 
 

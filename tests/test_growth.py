@@ -14,7 +14,7 @@ from report_fakes import made, network
 from scipy import stats
 
 from avbench.find import find, names
-from reports.crossing import crossovers, largest
+from reports.crossing import crossing, crossovers, largest
 from reports.frame import tidy
 from reports.growth import degree, exponents, line, stated
 from suite.alone import Alone
@@ -139,11 +139,45 @@ def test_a_crossing_between_measured_sizes() -> None:
     assert 90 < found["low"] < 100 < found["high"] < 111
 
 
-def test_an_end_that_no_measurement_bounds_is_missing() -> None:
+def test_an_end_that_no_measurement_bounds_is_infinite() -> None:
     records = curve("vit", "latency_ms", power(1, 3), 0.2) + curve("conv", "latency_ms", power(480, 2), 0.2)
     found = one(crossovers(tidy(records)), "conv")
     assert found["pixels"] == pytest.approx(480)
-    assert found["low"] < 480 and found["high"] is None
+    assert found["low"] < 480 and found["high"] == math.inf
+
+
+@pytest.mark.parametrize(("sure", "low", "high"), [((-1, 0.1, -0.05), 0, math.inf), ((-1, 0.1, 0.2), 0, 242)])
+def test_an_interval_ends_where_the_intervals_stay_apart(sure: tuple[float, ...], low: float, high: float) -> None:
+    """The design's interval is as wide on both sides, the rival's has no width; the optimist sees no crossing."""
+    gain = np.array([-0.1, 0.3, 0.4])
+    wide = gain - np.array(sure)
+    both = pd.DataFrame({"pixels": [64, 256, 512], "interval": "over 3", "interval_of_reference": "over 3"})
+    both = both.assign(value=np.exp(-gain), low=np.exp(-gain - wide), high=np.exp(-gain + wide))
+    both = both.assign(value_of_reference=1.0, low_of_reference=1.0, high_of_reference=1.0)
+    found = crossing(both)
+    assert found["kind"] == "measured" and 64 < found["pixels"] < 256
+    assert (found["low"], found["high"]) == (low, pytest.approx(high, rel=0.1))
+
+
+def test_cheaper_at_every_size_is_said_apart_where_intervals_overlap() -> None:
+    records = curve("vit", "latency_ms", power(1, 3), 0.01) + curve("conv", "latency_ms", power(60, 2), 0.2)
+    records += curve("swin", "latency_ms", power(1, 2), 0.01)
+    found = crossovers(tidy(records))
+    assert one(found, "conv")["kind"] == "level" and one(found, "swin")["kind"] == "below"
+
+
+@pytest.mark.parametrize("sides", [SIDES[:2], SIDES[:3]])
+def test_from_few_sizes_nothing_is_extrapolated(sides: tuple[int, ...]) -> None:
+    """They meet at 300, beyond all sizes: that no fit says so does not make it far away."""
+    records = curve("vit", "macs", power(1, 3, sides)) + curve("conv", "macs", power(300, 2, sides))
+    assert one(crossovers(tidy(records)), "conv")["kind"] == "after"
+
+
+def test_a_law_that_crosses_before_the_largest_size_says_nothing_of_later_ones() -> None:
+    gains = dict(zip(SIDES, (-2.0, -0.2, 0.5, -0.01), strict=True))
+    records = curve("vit", "macs", power(1, 3))
+    records += curve("conv", "macs", {side: side**3 / math.exp(gain) for side, gain in gains.items()})
+    assert one(crossovers(tidy(records)), "conv")["kind"] == "after"
 
 
 def test_no_crossing_is_said_as_such() -> None:
@@ -180,6 +214,8 @@ def test_the_largest_size_within_a_limit() -> None:
     assert found["kind"] == "measured"
     assert found["pixels"] == pytest.approx(100)
     assert 95 < found["low"] < 100 < found["high"] < 105
+    wide = one(largest(tidy(curve("vit", "latency_ms", power(1, 2), 0.5)), "latency_ms", 66.0**2), "vit")
+    assert wide["low"] == 0 and 66 < wide["high"] < 512, "even the smallest size may be over the limit"
     assert one(largest(tidy(records), "latency_ms", 1.0), "conv") == {
         "kind": "above", "pixels": None, "low": None, "high": None,
     }  # fmt: skip

@@ -84,6 +84,20 @@ def test_fewer_sizes_have_no_law() -> None:
     assert all("fitted" not in f.caption for f in found.figures())
 
 
+def test_a_rival_at_few_sizes_is_not_said_to_be_far_away_and_an_open_interval_says_any() -> None:
+    few = document([*grown("linear", 1.0, 100, (64, 128, 256)), *grown("vit", 2.0, 5, (64, 128, 256))])
+    (cell,) = table(few, "crossovers")["Latency · classification"]["linear"].values()
+    assert cell.text == "not up to the largest size"
+    def scattered(record: Record) -> Record:
+        time = record.metrics["latency_ms"].value * (1 + 9 * record.case.round)
+        return replace(record, metrics={"latency_ms": Metric(time, "ms")})
+
+    wide = map(scattered, grown("linear", 1.0, 1))
+    rows = table(document([*wide, *grown("vit", 2.0, 5)]), "crossovers")["Latency · classification"]
+    (cell,) = rows["linear"].values()
+    assert cell.under.endswith("to any") and cell.high is None
+
+
 def test_the_memory_that_was_free_is_a_limit() -> None:
     case = network("vit", quantity="memory")
     sizes = [replace(case, height=s, width=s) for s in (64, 128, 256, 512)]

@@ -5,13 +5,14 @@ What they are is in reports/growth.py and reports/crossing.py; here they become 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from reports.colours import Style
-from reports.crossing import REFERENCE, crossovers, largest
+from reports.crossing import REACH, REFERENCE, crossovers, largest
 from reports.document import GAP, Block, Cell, Figure, Gallery, Heading, Part, Piece, Section, Table
 from reports.document import Row as Line
 from reports.figures.dots import Dot, dots
@@ -169,7 +170,12 @@ def _free(records: Sequence[Record]) -> float | None:
     return min(numbers, default=None)
 
 
-CROSSES = {"below": "at every size", "beyond": "at no size up to four times the largest"}
+CROSSES = {
+    "below": "at every size",
+    "level": "at every size measured, not told apart at all of them",
+    "after": "not up to the largest size",
+    "beyond": f"by the fitted laws at no size up to {REACH:g} times the largest",
+}
 LIMITS = {"above": "at no size"}
 
 
@@ -179,15 +185,17 @@ def _place(row: Row, kinds: Mapping[str, str]) -> Cell:
     if at is None:
         beyond = f"beyond {_side(low)}" if kind == "beyond" and low else ""
         text = beyond or kinds.get(kind, kind)
-        return Cell(text, value=0.0 if kind == "below" else low)
-    ends = f"{_side(low)} to {_side(high) if high else 'any'}" if low or high else ""
+        return Cell(text, value=0.0 if kind in ("below", "level") else low)
+    ends = f"{_side(low)} to {_side(high)}" if low is not None or high is not None else ""
     guess = kind in ("predicted", "extrapolated")
     under = ", ".join(filter(None, (kind if guess else "", ends)))
-    return Cell(f"{'≈ ' if guess else ''}{_side(at)}", under, value=at, low=low, high=high, guess=guess)
+    bounded = {"low": low or None, "high": None if high == math.inf else high}
+    return Cell(f"{'≈ ' if guess else ''}{_side(at)}", under, value=at, guess=guess, **bounded)
 
 
 def _side(pixels: float | None) -> str:
-    return "any" if pixels is None else f"{pixels:,.0f}".replace(",", "\u202f")
+    """A side; `any` for the end of an interval that nothing bounds."""
+    return f"{pixels:,.0f}".replace(",", "\u202f") if pixels and pixels < math.inf else "any"
 
 
 def _known(value: float | None) -> float | None:
