@@ -88,7 +88,7 @@ def _conditions(device: str) -> dict[str, Any]:
         "quota": _text(Path("/sys/fs/cgroup/cpu.max")) or None,
         "preload": os.environ.get("LD_PRELOAD"),
         "memory_bytes": psutil.virtual_memory().total,
-        "available_bytes": available_bytes(),
+        "available_bytes": available_bytes(device),  # of the device
     }
     return now | (_nvidia_smi(device, GPU_NOW) if device != "cpu" else {}) | dict(_source())
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 CGROUP = Path("/sys/fs/cgroup")
 LAYERS = 24  # how many weights take turns in a calibration
+SPARE = 0.9  # the share of the free memory that a case may be predicted to need, and may allocate
 FILLING = 32  # images at once in a calibration on CUDA: those of one would time the launches
 
 
@@ -62,12 +63,18 @@ def default_device() -> str:
 
 
 def available_bytes(device: str = "cpu") -> int:
-    """The memory that is free now: of the device, or of this process's control group if that is less."""
+    """The memory that is free now: of the device, or of this process's control group if that is less.
+
+    What the group keeps of files is free: the system drops it when memory is asked for.
+    """
     if device != "cpu":
         return int(torch.cuda.mem_get_info(device)[0])
     free = psutil.virtual_memory().available
-    limit, used = (_number(CGROUP / name) for name in ("memory.max", "memory.current"))
-    return free if limit is None or used is None else min(free, limit - used)
+    limit, used = (_number(_text(CGROUP / name)) for name in ("memory.max", "memory.current"))
+    if limit is None or used is None:
+        return free
+    stat = dict(line.split(maxsplit=1) for line in _text(CGROUP / "memory.stat").splitlines())
+    return min(free, limit - used + (_number(stat.get("inactive_file", "")) or 0))
 
 
 def default_threads() -> int:
@@ -137,9 +144,12 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def _number(path: Path) -> int | None:
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(errors="replace").strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
-        return None
+        return ""
+
+
+def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None

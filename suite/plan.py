@@ -17,7 +17,7 @@ from suite.case import Case
 from suite.fill import largest_batch, workload
 from suite.forked import mapped
 from suite.forms import shaped, tells_layers
-from suite.machine import Calibration
+from suite.machine import SPARE, Calibration
 from suite.predict import Prediction, case_seconds, predict
 from suite.simulate import simulate
 from suite.simulations import Simulate, Simulations
@@ -25,7 +25,6 @@ from suite.training.cases import trainings
 from suite.units import bytes_text, duration
 from variants.contract import Design, Grid
 
-SPARE = 0.9  # the share of the free memory that a case may be predicted to need
 FIELD_IMAGES = 3  # of noise, over which an effective field is averaged
 
 Calibrations = Mapping[tuple[str, str, int], Calibration]

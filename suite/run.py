@@ -23,12 +23,11 @@ from typing import Any
 
 from suite.afford import FIRST_SHARE
 from suite.axes import Limits
-from suite.case import Case
 from suite.lanes import Lanes, Measurer, turns
-from suite.machine import available_bytes
+from suite.machine import SPARE, available_bytes
 from suite.outcome import Event, Outcome
 from suite.pace import Pace, first
-from suite.plan import SPARE, Plan, Planned
+from suite.plan import Plan, Planned
 from suite.record import STARTS, TRY_AGAIN, Journal, Record, latest, read
 from suite.training.keep import Keep
 
@@ -171,7 +170,9 @@ class Sweep:
         allowed = min(limit, self.deadline - self.clock() + GRACE)
         self._tell(planned, 0.0)
         began = self.clock()
-        record = worker.measure(case, allowed, self._memory(case), lambda fraction: self._tell(planned, fraction))
+        record = worker.measure(
+            case, allowed, self.limits.memory_bytes or 0, lambda fraction: self._tell(planned, fraction)
+        )
         if lanes.stopped or (record.status == "timeout" and allowed < limit):
             return  # the run was over, not the case: not reached
         with self.lock:
@@ -187,13 +188,13 @@ class Sweep:
             return self.limits.case_seconds
         return 3 * planned.seconds + self.limits.case_seconds
 
-    def _memory(self, case: Case) -> int:
-        return self.limits.memory_bytes or int(SPARE * available_bytes(case.device))
-
     def _keep(self, planned: Planned, record: Record) -> None:
-        predicted = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
+        notes: dict[str, Any] = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
+        if record.status == "oom":  # its process is gone, so that what was its own is free again
+            free = int(SPARE * available_bytes(planned.case.device))
+            notes["available_bytes"] = self.limits.memory_bytes or free
         machine = record.machine or self._machine(planned)
-        self._append(replace(record, notes=predicted | record.notes, machine=machine))
+        self._append(replace(record, notes=notes | record.notes, machine=machine))
         self.held[planned.case.id] = record
         self.trainings.discard(planned.case.id)
         self._tell(planned, 1.0, record)

@@ -57,8 +57,8 @@ class Worker:
     def measure(self, case: Case, limit_s: float, memory_bytes: int, progress: Progress | None = None) -> Record:
         """The record of the case. It never raises for what becomes of the process; what happened is the status.
 
-        `limit_s` ends a hang. `memory_bytes` is what the case may allocate on the CPU. `progress` hears the share of a
-        training that is over.
+        `limit_s` ends a hang. `memory_bytes` is what the case may allocate, 0 what is free when it begins; see
+        `limit_memory`. `progress` hears the share of a training that is over.
         """
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         kills = oom_kills()
@@ -245,27 +245,35 @@ def function(path: str) -> Callable[[str], Any]:
 def limit_memory(device: str, memory_bytes: int) -> None:
     """Lets this process have so much more memory than it has now, so that an allocation too many fails cleanly.
 
-    The memory of an earlier case is given back to the system first. Where the system does not say what a process
-    holds, nothing is limited. On CUDA it is what torch may hold of the device at all.
+    The memory of an earlier case is given back to the system first. 0 stands for SPARE of what is free then. Where
+    the system does not say what a process holds, nothing is limited. On CUDA it is what torch may hold of the device.
     """
+    from suite.machine import SPARE, available_bytes
+
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = resource.RLIM_INFINITY
     give_back()
     if device == "cpu" and (held := status_bytes("VmData")):
-        allowed = held + memory_bytes + SLACK_BYTES
+        allowed = held + (memory_bytes or int(SPARE * available_bytes())) + SLACK_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
     if device != "cpu":
         limit_device(device, memory_bytes)
 
 
 def limit_device(device: str, memory_bytes: int) -> None:
-    """Bounds what torch holds of a CUDA device; what an earlier case left in its cache is given back first."""
+    """Bounds what torch holds of a CUDA device; what an earlier case left in its cache is given back first.
+
+    0 stands for what torch holds then, and SPARE of what is free.
+    """
     import torch
+
+    from suite.machine import SPARE, available_bytes
 
     with torch.cuda.device(device):
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, memory_bytes / total))
+        allowed = memory_bytes or torch.cuda.memory_reserved() + int(SPARE * available_bytes(device))
+        torch.cuda.set_per_process_memory_fraction(min(1.0, allowed / total))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Abacus 9000")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=f"of-{device}"))
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (123, 456))
     return asked
 
 
@@ -96,6 +97,7 @@ def test_a_gpu_adds_its_name_driver_and_libraries_and_its_clocks_as_conditions(g
     assert (found["identity"]["gpu"], found["identity"]["driver"]) == ("Abacus 9000", "570.1")
     conditions = found["conditions"]
     assert (conditions["clocks.sm"], conditions["power.limit"]) == ("1980 MHz", "700.00 W")
+    assert conditions["available_bytes"] == 123, "of the device, not of the host"
     assert {c[1] for c in gpu if c[0] == "nvidia-smi"} == {"--id=GPU-of-cuda:1"}
 
 

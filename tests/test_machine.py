@@ -49,5 +49,7 @@ def test_a_control_group_bounds_the_memory(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "memory.max").write_text("5000000\n")
     (tmp_path / "memory.current").write_text("2000000\n")
     assert machine.available_bytes() == 3_000_000 < free
+    (tmp_path / "memory.stat").write_text("anon 1000000\ninactive_file 900000\nactive_file 100000\n")
+    assert machine.available_bytes() == 3_900_000, "what is kept of files is given up when memory is asked for"
     (tmp_path / "memory.max").write_text("max\n")
     assert machine.available_bytes() > 3_000_000

@@ -88,6 +88,7 @@ def test_a_rival_at_few_sizes_is_not_said_to_be_far_away_and_an_open_interval_sa
     few = document([*grown("linear", 1.0, 100, (64, 128, 256)), *grown("vit", 2.0, 5, (64, 128, 256))])
     (cell,) = table(few, "crossovers")["Latency · classification"]["linear"].values()
     assert cell.text == "not up to the largest size"
+
     def scattered(record: Record) -> Record:
         time = record.metrics["latency_ms"].value * (1 + 9 * record.case.round)
         return replace(record, metrics={"latency_ms": Metric(time, "ms")})

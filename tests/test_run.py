@@ -98,6 +98,7 @@ def test_a_failure_is_a_row_and_is_not_tried_in_every_round(tmp_path: Path) -> N
     assert [r.case.round for r in failed] == [0, 1, 2]
     assert [c.round for c in worker.seen if c.quantity == "latency" and c.design == "tiny"] == [0]
     assert failed[1].reason == "as in the first round: because"
+    assert failed[0].notes["available_bytes"] > 0 and failed[0].notes["predicted_bytes"] == 100 * 32**2
 
 
 def test_higher_limits_bring_back_what_was_too_slow(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 
 from suite.case import Case
 from suite.record import Record
-from suite.worker import Worker, environment, limit_memory, line_of
+from suite.worker import SLACK_BYTES, Worker, environment, limit_memory, line_of
 
 CASE = Case("memory", "tiny", "isotropic", "none", "classification", 10, 32, 48)
 LIMIT_S, MEMORY = 60.0, 2**30
@@ -216,3 +216,27 @@ def test_on_cuda_the_limit_is_of_the_device(monkeypatch: pytest.MonkeyPatch) -> 
     limit_memory("cuda:1", 20 * 10**9)
     limit_memory("cuda:1", 10**12)
     assert done == ["cuda:1", "emptied", 0.25, "cuda:1", "emptied", 1.0]
+
+
+def test_what_an_earlier_case_left_in_the_cache_is_free_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 80 GB an earlier case cached 60 and a network of 1 GB is kept: the next case may have 1 + 0.9 x 79."""
+    gb, reserved, done = 10**9, [61 * 10**9], list[float]()
+    monkeypatch.setattr(torch.cuda, "device", lambda name: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: reserved.append(gb))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: reserved[-1])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80 * gb - reserved[-1], 80 * gb))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda i: SimpleNamespace(total_memory=80 * gb))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", done.append)
+    limit_memory("cuda", 0)
+    assert done == [pytest.approx((1 + 0.9 * 79) / 80)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may hold")
+def test_on_the_cpu_nothing_stated_is_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr("suite.machine.available_bytes", lambda device="cpu": 10**9)
+    monkeypatch.setattr("suite.worker.status_bytes", lambda name: 5 * 10**9)
+    monkeypatch.setattr("suite.worker.resource.setrlimit", lambda kind, both: limits.append(both[0]))
+    limit_memory("cpu", 0)
+    assert limits == [5 * 10**9 + int(0.9 * 10**9) + SLACK_BYTES]
