@@ -189,8 +189,8 @@ def _place(row: Row, kinds: Mapping[str, str]) -> Cell:
     ends = f"{_side(low)} to {_side(high)}" if low is not None or high is not None else ""
     guess = kind in ("predicted", "extrapolated")
     under = ", ".join(filter(None, (kind if guess else "", ends)))
-    bounded = {"low": low or None, "high": None if high == math.inf else high}
-    return Cell(f"{'≈ ' if guess else ''}{_side(at)}", under, value=at, guess=guess, **bounded)
+    high = None if high == math.inf else high
+    return Cell(f"{'≈ ' if guess else ''}{_side(at)}", under, value=at, low=low or None, high=high, guess=guess)
 
 
 def _side(pixels: float | None) -> str:
