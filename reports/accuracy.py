@@ -1,8 +1,9 @@
 """Accuracy as a measurement: which designs the seeds tell apart, and whether a loss still fell.
 
-Designs are compared seed by seed, since one seed shows all of them the same training and test images:
+Designs are compared seed by seed, since one seed shows all of them the same images, as long as they saw as many:
 
     difference_s = score of one - score of the other, at seed s        Student's t of their mean, over seeds
+    better       = how often a seed of one scores above a seed of the other, of all such pairs, equal ones half
 
 Of all pairs, those are told apart whose probability is below 5 % after Holm's step-down for the number of pairs.
 """
@@ -38,6 +39,7 @@ class Pair:
     high: float
     n: int  # seeds
     p: float  # two-sided, by Holm's step-down over all pairs
+    better: float  # the probability that one beats the other (Agarwal et al. 2021, 2108.13264)
 
     @property
     def told(self) -> bool:
@@ -60,16 +62,18 @@ def pairs(scores: Scores) -> list[Pair]:
     for one, other in combinations(scores, 2):
         seeds = sorted(scores[one].keys() & scores[other].keys())
         if len(seeds) > 1:
-            found.append(_pair(one, other, [scores[one][seed] - scores[other][seed] for seed in seeds]))
+            found.append(_pair(one, other, *([scores[name][seed] for seed in seeds] for name in (one, other))))
     return [replace(pair, p=p) for pair, p in zip(found, holm([pair.p for pair in found]), strict=True)]
 
 
-def _pair(one: str, other: str, differences: Sequence[float]) -> Pair:
+def _pair(one: str, other: str, ones: Sequence[float], others: Sequence[float]) -> Pair:
     """Of differences that are all equal nobody knows how they vary: they tell nothing."""
+    differences = [a - b for a, b in zip(ones, others, strict=True)]
+    better = fmean((a > b) + (a == b) / 2 for a in ones for b in others)
     mean, low, high = of_mean(differences)
     degrees, half = len(differences) - 1, high - mean
     t = mean / half * student(degrees) if half > 1e-12 else 0.0
-    return Pair(one, other, mean, low, high, len(differences), float(2 * stdtr(degrees, -abs(t))))
+    return Pair(one, other, mean, low, high, len(differences), float(2 * stdtr(degrees, -abs(t))), better)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

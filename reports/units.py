@@ -6,6 +6,7 @@ import math
 
 HEADLINES = ("top1", "miou")  # the scores of a task, in the order in which a page shows them
 BOUNDS = ("chance", "ceiling")  # what a task fixes: no design moves them
+SHARES = ("plateau", "upsampled")  # of seeds, of images: from 0 to 1, and nothing to score by
 STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "macs": ((1e12, "TMAC"), (1e9, "GMAC"), (1e6, "MMAC"), (1, "MAC")),
@@ -28,9 +29,12 @@ TITLES = {
     "miou": "mIoU",
     "chance": "Chance",
     "ceiling": "Ceiling",
+    "foreground": "Foreground right",
+    "plateau": "Seeds at chance",
     "images_seen": "Images seen",
     "train_seconds": "Training time",
     "lr": "Learning rate",
+    "native": "Own side",
     "images_per_s": "Training speed",
     "image_macs": "Multiply-adds of an image",
     "test_img_s": "Test speed",
@@ -49,8 +53,10 @@ def title(metric: str) -> str:
 
 def kind(metric: str) -> str:
     """Which ladder of units a metric climbs."""
-    if metric in BOUNDS or metric.split("_")[0] in HEADLINES:  # `miou_keys3` is the mIoU of a group
+    if metric in (*BOUNDS, "foreground") or metric.split("_")[0] in HEADLINES:  # `miou_keys3` is the mIoU of a group
         return "score"
+    if metric in SHARES:
+        return "share"
     if metric.startswith("params") or metric == "largest_batch":
         return "count"
     for end, name in (("bytes", "bytes"), ("_ms", "ms"), ("img_s", "rate"), ("macs", "macs"), ("flops", "ops")):
@@ -62,7 +68,7 @@ def kind(metric: str) -> str:
 def number(metric: str, value: float, unit: str = "") -> str:
     """`12.3 ms`, `4.61 GMAC`, `5.02 M`, `87.4 %`; an unknown metric keeps its own unit."""
     name = kind(metric)
-    if name == "score":
+    if name in ("score", "share"):
         return f"{value * (1 if unit == '%' else 100):.1f} %"
     if name == "plain":
         return f"{digits(value)} {unit}".strip()

@@ -134,6 +134,29 @@ def test_designs_are_told_apart_seed_by_seed() -> None:
     assert rows["swin"]["Behind the best"].text == "9.8 points" and "told apart" in rows["swin"]["Behind the best"].why
     assert "not told apart" in rows["linear"]["Behind the best"].why
     assert rows["vit"]["Loss, last third"].under == "still falling in 4 of 4"
+    assert rows["swin"]["Beaten by it"].text == "78 %", "12 and a half of 16"
+    assert rows["pixel"]["Beaten by it"].text == "100 %"
+
+
+def saw(records: list[Record], *images: int) -> list[Record]:
+    """The records, each with the images that its training saw."""
+    seen = [r.metrics | {"images_seen": Metric(n, "")} for r, n in zip(records, images, strict=True)]
+    return [replace(record, metrics=metrics) for record, metrics in zip(records, seen, strict=True)]
+
+
+def test_only_designs_that_saw_as_many_images_are_compared() -> None:
+    records = [
+        *saw(learnt("vit", [0.90, 0.91]), 8000, 8000),
+        *saw(learnt("linear", [0.50, 0.51]), 8000, 8000),
+        *saw(learnt("swin", [0.99, 0.98]), 5200, 5200),
+        *saw(learnt("rnn", [0.40, 0.42]), 8000, 5100),
+    ]
+    rows = tables(records)["accuracy-0-apart"]
+    assert {name: cells["Group"].text for name, cells in rows.items()} == {
+        "swin": "saw 5,200 images", "vit": "1", "linear": "1", "rnn": "saw 5,100 to 8,000 images",
+    }  # fmt: skip
+    assert [name for name, cells in rows.items() if cells["Behind the best"].text != GAP] == ["linear"]
+    assert "among 1 pairs" in rows["linear"]["Behind the best"].why
 
 
 def test_speed_is_told_for_the_work() -> None:

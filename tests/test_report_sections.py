@@ -114,12 +114,13 @@ def test_the_memory_that_was_free_is_a_limit() -> None:
 def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
     """A segmentation's mIoU for each seed, its groups, and other resolutions."""
     start = network(name, quantity="accuracy", task="segmentation", data="scenes:legend", mode="train", **case)
-    more = {"chance": Metric(0.25, ""), "ceiling": Metric(1.0, ""), "upsampled": Metric(2.0, "")}
+    more = {"chance": Metric(0.25, ""), "ceiling": Metric(1.0, ""), "upsampled": Metric(0.5, "")}
     return [
         made(
             replace(start, seed=i),
             {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
             | {"test_img_s": Metric(400 * s, "img/s", 300 * s, 500 * s), "ceiling@512": Metric(0.9, "")}
+            | {"upsampled@512": Metric(1.0, ""), "foreground": Metric(s / 2, ""), "plateau": Metric(float(i > 0), "")}
             | more,
         )
         for i, s in enumerate(scores)
@@ -133,15 +134,28 @@ def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> No
     assert vit["mIoU"].text == "75.0 %" and vit["Seeds"].under == "70.0 80.0"
     assert rows["swin"]["mIoU"].under.endswith("¹")
     assert vit["Learnt"].value == pytest.approx((0.75 - 0.25) / 0.75)
-    assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "2.00")
+    assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "50.0 %")
     assert vit["mIoU, keys 3"].value == pytest.approx(0.65)
+    assert (vit["Foreground right"].text, vit["Seeds at chance"].text) == ("37.5 %", "50.0 %")
+
+
+def test_a_rate_at_the_edge_of_those_that_were_tried_is_marked() -> None:
+    rate = {"lr": Metric(2e-3, "")}
+    edge, inside = (
+        [replace(r, metrics=r.metrics | rate, notes={"rate_at_edge": at_edge}) for r in learnt(name, 0.7, 0.8)]
+        for name, at_edge in (("vit", True), ("swin", False))
+    )
+    rows = table(document([*edge, *inside]), "accuracy-0")["224 pixels"]
+    assert [rows[name]["Learning rate"].under for name in ("vit", "swin")] == ["at the edge", ""]
+    assert "one beyond it may do better" in rows["vit"]["Learning rate"].why
 
 
 def test_trained_at_one_resolution_tested_at_others_is_a_heat_table() -> None:
     found = document([*learnt("vit", 0.7, 0.8), *learnt("vit", 0.9, 0.9, height=512, width=512)])
     rows = table(found, "accuracy-0-matrix")
     assert list(rows) == ["trained at 224 pixels", "trained at 512 pixels"]
-    assert list(rows["trained at 224 pixels"]) == ["vit", "Chance", "Ceiling"]
+    assert list(rows["trained at 224 pixels"]) == ["vit", "Chance", "Ceiling", "Upsampled"]
+    assert [c.text for c in rows["trained at 224 pixels"]["Upsampled"].values()] == ["50.0 %", "100.0 %"]
     assert [c.text for c in rows["trained at 224 pixels"]["Ceiling"].values()] == ["100.0 %", "90.0 %"]
     speed = table(found, "accuracy-0-speed")["trained at 224 pixels"]["vit"]["tested at 224"]
     assert speed.value == pytest.approx(300) and (speed.low or 0) < 300 < (speed.high or 0)

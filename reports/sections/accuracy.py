@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -20,10 +21,13 @@ from suite.record import Record, latest
 
 NOTE = (
     "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
-    "training on small tasks says which designs can solve a task at all; it does not replace a long training."
+    "training on small tasks says which designs can solve a task at all; it does not replace a long training. "
+    "Seeds at chance: the share of trainings whose interval reaches down to chance, which may have learnt nothing. "
+    "Foreground right: of the pixels that are no ground, the share named rightly; easy ground cannot raise it."
 )
 NO_TIME = frozenset({"not_reached", "too_slow"})  # left for want of time: counted, not listed
-OTHERS = ("images_seen", "train_seconds", "lr", "upsampled")  # of a training, beside its scores
+OTHERS = ("foreground", "plateau", "images_seen", "train_seconds", "lr", "native", "upsampled")  # beside the scores
+AT_EDGE = "the smallest or the largest rate that was tried: one beyond it may do better"
 
 
 def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[Record]) -> Section | None:
@@ -34,14 +38,14 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[R
         metric = next((m for m in HEADLINES if any(r["metric"] == m for r in found)), "")
         if metric:
             name, said = f"accuracy-{len(parts)}", " · ".join(filter(None, (task, setting)))
-            tables = [table(name, said, metric, found), *apart(name, said, metric, found, by_id)]
+            tables = [table(name, said, metric, found, by_id), *apart(name, said, metric, found, by_id)]
             tables += [*matrices(name, said, metric, found, by_id), *swiftness(name, said, found)]
             parts.append(Part(said, (*tables, *fronts(name, said, metric, found, looks)), task))
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 
 
-def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
-    """A row for each design at each resolution at which it was trained."""
+def table(name: str, said: str, metric: str, rows: Sequence[Row], records: Mapping[str, Record]) -> Table:
+    """A row for each design at each resolution at which it was trained; `records` by id."""
     own = [r for r in rows if r["tested_at"] in ("", r["resolution"])]
     names = {r["metric"] for r in own if r["status"] == "ok"}
     groups = sorted(n for n in names if n.split("_")[0] in HEADLINES and n != metric)
@@ -58,7 +62,7 @@ def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
     for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items()):
         trained = grouped([r for r in here if r["status"] not in NO_TIME], "series")
         lines = [
-            _line(series, of, metric, [b for b in BOUNDS if b in names] + groups + more)
+            _line(series, of, metric, [b for b in BOUNDS if b in names] + groups + more, records)
             for (series,), of in sorted(trained.items())
         ]
         if lines:
@@ -69,7 +73,7 @@ def table(name: str, said: str, metric: str, rows: Sequence[Row]) -> Table:
     return Table(name, f"{title(metric)}, {said}", "Design", tuple(map(Heading, heads)), tuple(blocks), note)
 
 
-def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str]) -> Line:
+def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str], records: Mapping[str, Record]) -> Line:
     by_metric = {r["metric"]: r for r in rows if r["status"] == "ok"}
     failure = next((r for r in rows if r["status"] != "ok"), None)
     if metric not in by_metric:
@@ -82,10 +86,16 @@ def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str]) 
             measured(row),
             seeds,
             _learnt(by_metric, metric),
-            *(measured(by_metric[m]) if m in by_metric else Cell() for m in others),
+            *(_other(by_metric[m], records) if m in by_metric else Cell() for m in others),
         ),
         series,
     )
+
+
+def _other(row: Row, records: Mapping[str, Record]) -> Cell:
+    """A value; a learning rate that was picked at the edge of those that were tried is marked."""
+    edge = row["metric"] == "lr" and any(records[i].notes.get("rate_at_edge") for i in row["ids"])
+    return replace(measured(row), under="at the edge", why=AT_EDGE) if edge else measured(row)
 
 
 def _learnt(rows: Mapping[str, Row], metric: str) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
@@ -13,9 +14,11 @@ from reports.sections.cells import measured
 from reports.units import title
 from suite.record import Record
 
-HEADS = ("Interval", "Behind the best", "Group", "Loss, last third")
+HEADS = ("Interval", "Behind the best", "Beaten by it", "Group", "Loss, last third")
 NOTE = (
-    "Designs are compared seed by seed, on the same training and test images; no two of a group are told apart by "
+    "Designs are compared seed by seed, on the same training and test images: those that saw as many images as most "
+    "did, the best of them with each other one. Beaten by it: how often a seed of the best scores above a seed of the "
+    "design, of all pairs of their seeds. No two of a group are told apart by "
     "Student's t over seeds, at 5 % for all pairs of a resolution together (Holm). Each seed of scenes has its test "
     "images; real data has the same for all, where seeds say nothing of other images. A loss that is level at the end, "
     "where the learning rate is near 0, says that the training is over, not that more images would teach nothing."
@@ -39,19 +42,48 @@ def apart(name: str, said: str, metric: str, rows: Sequence[Row], records: Mappi
 def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
     """Best first."""
     ordered = sorted(rows, key=lambda r: (-r["value"], r["series"]))
-    scores = {r["series"]: dict(zip(_seeds(r, records), r["repeats"], strict=True)) for r in ordered if r["repeats"]}
+    seen = {r["series"]: _seen(r, records) for r in ordered}
+    repeated = [r for r in ordered if r["repeats"]]
+    usual = _usual([seen[r["series"]] for r in repeated])
+    alike = [r for r in repeated if seen[r["series"]] == usual]
+    scores = {r["series"]: dict(zip(_seeds(r, records), r["repeats"], strict=True)) for r in alike}
     compared = pairs(scores)
-    behind = {pair.other: pair for pair in compared if pair.one == next(iter(scores))}
+    best = {pair.other: pair for pair in compared if pair.one == next(iter(scores))}
     found = groups(list(scores), [(pair.one, pair.other) for pair in compared if pair.told])
     for row in ordered:
-        member = " ".join(str(i) for i, group in enumerate(found, 1) if row["series"] in group)
-        group = Cell(member) if member and compared else Cell(why="one seed")
-        cells = measured(row), _interval(row), _behind(behind.get(row["series"]), len(compared)), group
-        yield Line((*cells, _loss([records[i] for i in row["ids"]])), row["series"])
+        name, pair = row["series"], best.get(row["series"])
+        member = " ".join(str(i) for i, group in enumerate(found, 1) if name in group)
+        group = Cell(member) if member and compared else _alone(row, seen[name])
+        cells = measured(row), _interval(row), _behind(pair, len(compared)), _beaten(pair), group
+        yield Line((*cells, _loss([records[i] for i in row["ids"]])), name)
 
 
 def _seeds(row: Row, records: Mapping[str, Record]) -> list[int]:
     return [records[i].case.seed for i in row["ids"]]
+
+
+def _seen(row: Row, records: Mapping[str, Record]) -> tuple[float, ...]:
+    """How many images its trainings saw, each number once; none where a record does not say."""
+    found = (records[i].metrics.get("images_seen") for i in row["ids"])
+    return tuple(sorted({metric.value for metric in found if metric}))
+
+
+def _usual(seen: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """What most saw, if each of their seeds saw as much; of equally many, the most images."""
+    equal = Counter(images for images in seen if len(images) < 2)
+    return max(equal, key=lambda images: (equal[images], images), default=())
+
+
+def _alone(row: Row, seen: Sequence[float]) -> Cell:
+    """Why a series is compared with none."""
+    if not row["repeats"] or not seen:
+        return Cell(why="one seed")
+    why = "others saw another number of images: not the same training"
+    return Cell(f"saw {' to '.join(f'{n:,.0f}' for n in dict.fromkeys((seen[0], seen[-1])))} images", why=why)
+
+
+def _beaten(pair: Pair | None) -> Cell:
+    return Cell(f"{100 * pair.better:.0f} %", value=pair.better) if pair else Cell()
 
 
 def _interval(row: Row) -> Cell:

@@ -31,17 +31,17 @@ def matrices(name: str, said: str, metric: str, rows: Sequence[Row], records: Ma
 
 
 def _blocks(metric: str, rows: Sequence[Row], tested: Sequence[str], records: Mapping[str, Record]) -> Iterator[Block]:
-    """For each resolution of training a line for each series, and below a score its chance and its ceiling."""
+    """For each resolution of training a line for each series; below a score its bounds, and what was enlarged."""
     values = [r["value"] for r in rows if r["metric"] == metric]
     for (_, trained), here in sorted(grouped(rows, "pixels", "resolution").items()):
         lines = []
         for (series,), of in sorted(grouped((r for r in here if r["metric"] == metric), "series").items()):
             by_size, why = _by_size(of), _untested(of, records)
             lines.append(Line(tuple(_shaded(by_size.get(size), values, why.get(size, "")) for size in tested), series))
-        for bound in BOUNDS if metric != SPEED else ():
-            if of_all := _by_size([r for r in here if r["metric"] == bound]):
+        for known in (*BOUNDS, "upsampled") if metric != SPEED else ():
+            if of_all := _by_size([r for r in here if r["metric"] == known]):
                 cells = (measured(of_all[size]) if size in of_all else Cell() for size in tested)
-                lines.append(Line(tuple(cells), head=title(bound)))
+                lines.append(Line(tuple(cells), head=title(known)))
         if lines:
             yield Block(f"trained at {trained} pixels", tuple(lines))
 
