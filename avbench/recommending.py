@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from avbench.table import plain, show, write_csv
 from reports.escape import printable
-from reports.frame import tidy
+from reports.frame import Row, tidy
 from reports.recommend import Advice, Fit, Limit, advise, limits
 from reports.units import HEADLINES, interval, number
 from reports.words import plain as text_of
@@ -37,8 +38,8 @@ class Wish:
 
     def limits(self) -> tuple[Limit, ...]:
         """ValueError says which limit cannot be read."""
-        if self.max_ms is not None and not self.max_ms > 0:
-            raise ValueError(f"--max-ms is {self.max_ms:g}: it must be above 0")
+        if self.max_ms is not None and not 0 < self.max_ms < inf:
+            raise ValueError(f"--max-ms is {self.max_ms:g}: it must be above 0; leave it out for no limit")
         memory = parse_bytes(self.max_memory) if self.max_memory else None
         return limits(self.max_ms, memory, parse_share(self.min_accuracy) if self.min_accuracy else None)
 
@@ -87,31 +88,33 @@ def heading(advice: Advice) -> str:
     """What the advice is about."""
     place = advice.place
     limits = " ".join(limit.said() for limit in advice.limits)
-    return " · ".join(filter(None, (place.task, place.size, place.setting, advice.data, limits)))
+    return " · ".join(filter(None, (place.task, place.size, place.setting, place.data(advice.data), limits)))
 
 
 def brief(fit: Fit) -> dict[str, str]:
     """A design as one row for people."""
-    scores = [said(fit, metric) for metric in HEADLINES if metric in fit.rows]
-    values = {name: said(fit, metric) for name, metric in COLUMNS.items()}
+    scores = [" ".join(filter(None, (said(row), f"({data})" if data else ""))) for data, row in fit.scores.items()]
+    values = {name: said(fit.rows.get(metric)) for name, metric in COLUMNS.items()}
     return {"design": fit.series, "verdict": fit.verdict, **values, "accuracy": "; ".join(scores), "why": fit.why}
 
 
-def said(fit: Fit, metric: str) -> str:
+def said(row: Row | None) -> str:
     """A number with its interval; nothing where it was not measured."""
-    row = fit.rows.get(metric)
     if row is None:
         return ""
-    text = number(metric, row["value"], row["unit"])
+    text = number(row["metric"], row["value"], row["unit"])
     has_interval = row["low"] == row["low"]
-    return f"{text} ({interval(metric, row['low'], row['high'], row['unit'])})" if has_interval else text
+    return f"{text} ({interval(row['metric'], row['low'], row['high'], row['unit'])})" if has_interval else text
 
 
 def as_dict(advice: Advice) -> dict[str, Any]:
     """An advice, fit for JSON."""
-    place = {"task": advice.place.task, "resolution": advice.place.resolution, "setting": advice.place.setting}
-    return place | {
-        "data": advice.data,
+    place = advice.place
+    return {
+        "task": place.task,
+        "resolution": place.resolution,
+        "setting": place.setting,
+        "data": place.data(advice.data),
         "limits": {limit.flag.lstrip("-"): limit.value for limit in advice.limits},
         "sentences": [text_of(words) for words in advice.sentences],
         "designs": list(rows(advice)),
@@ -119,15 +122,17 @@ def as_dict(advice: Advice) -> dict[str, Any]:
 
 
 def rows(advice: Advice) -> Iterable[dict[str, Any]]:
-    """Each design as one row for programs; None where a number was not measured."""
+    """Each design as one row for programs, or as one for each accuracy; None where a number was not measured."""
     place = advice.place
+    common = {"task": place.task, "resolution": place.resolution, "setting": place.setting}
     for fit in advice.fits:
-        row: dict[str, Any] = {"task": place.task, "resolution": place.resolution, "setting": place.setting}
-        row |= {"data": advice.data, "design": fit.series, "verdict": fit.verdict}
-        for metric in ("latency_ms", "peak_bytes", *HEADLINES):
-            found = fit.rows.get(metric, {})
-            row |= {metric: found.get("value")} | {f"{metric}_{end}": known(found.get(end)) for end in ("low", "high")}
-        yield row | {"why": fit.why}
+        for data, score in (fit.scores or {place.data(advice.data): {}}).items():
+            row: dict[str, Any] = common | {"data": data, "design": fit.series, "verdict": fit.verdict}
+            for metric in ("latency_ms", "peak_bytes", *HEADLINES):
+                found = score if metric == score.get("metric") else fit.rows.get(metric, {})
+                ends = {f"{metric}_{end}": known(found.get(end)) for end in ("low", "high")}
+                row |= {metric: found.get("value")} | ends
+            yield row | {"why": fit.why}
 
 
 def known(value: float | None) -> float | None:

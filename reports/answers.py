@@ -6,8 +6,9 @@ Every sentence is computed from standings, and says no more than their intervals
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 
 import pandas as pd
 
@@ -23,20 +24,42 @@ QUANTITIES = {"latency_ms": "latency", "peak_bytes": "memory"}
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """What can be compared at once: one task and setting of cost at one resolution, and the scores of its networks."""
+    """What can be compared at once: one task and setting of cost at one resolution, and the scores there.
+
+    The scores are of the networks that learnt at this resolution, or else at the nearest one and were tested here.
+    """
 
     task: str
     setting: str
     resolution: str
-    pixels: float
     scope: str
     costs: tuple[Row, ...]  # memory and latency
     scores: dict[str, tuple[Row, ...]]  # by setting of the accuracy (its data); with chance
     lost: tuple[Row, ...]  # what was planned here and not measured
+    learnt: tuple[str, ...]  # the resolutions at which networks learnt this task
 
     @property
     def size(self) -> str:
         return f"{self.resolution} {'tokens a side' if self.scope == 'mixer' else 'pixels'}"
+
+    @property
+    def pixels(self) -> float:
+        """The side of the square with as many pixels, or tokens."""
+        return side(self.resolution)
+
+    def data(self, setting: str) -> str:
+        """What scores are of: the setting, and where their networks learnt if not here."""
+        trained = {r["resolution"] for r in self.scores.get(setting, ())} - {self.resolution}
+        return ", ".join(filter(None, (setting, *(f"trained at {size} pixels" for size in trained))))
+
+    def wants(self) -> Iterator[Words]:
+        """What accuracy and cost lack to be set against each other here, and which sweep would measure it."""
+        if not self.costs and not self.lost:
+            flag = f"--res {self.resolution}"
+            yield (f"Latency and memory were not measured at {self.size}: a sweep with {flag} measures them.",)
+        elif self.scope == "network" and self.learnt and not self.scores:
+            flags = f"--train-res {nearest(self.learnt, self.resolution)} --test-res {self.resolution}"
+            yield (f"Accuracy was not tested at {self.size}: a sweep with {flags} tests it.",)
 
 
 @dataclass(frozen=True)
@@ -54,30 +77,60 @@ def answers(frame: pd.DataFrame) -> list[Answer]:
 
 
 def places(frame: pd.DataFrame) -> Iterator[Place]:
-    """Every place at which a cost was measured or planned."""
-    own = frame[(frame["tested_at"] == "") | (frame["tested_at"] == frame["resolution"])]
-    costs, scores = own[own["kind"] == "cost"], own[own["metric"].isin([*HEADLINES, "chance"])]
-    learnt = grouped(rows_of(scores), "task", "resolution", "scope")
-    size = Counter((r["task"], r["setting"]) for r in rows_of(costs[["task", "setting"]]))
-    groups = grouped(rows_of(costs), "task", "setting", "pixels", "resolution", "scope")
-    for task, setting, pixels, resolution, scope in sorted(groups, key=lambda g: (g[0], -size[g[:2]], *g[1:])):
-        found = groups[task, setting, pixels, resolution, scope]
-        data = grouped(learnt.get((task, resolution, scope), ()), "setting")
+    """Every place at which a cost was measured or planned; and where only scores were, one in the commonest setting."""
+    costs = rows_of(frame[frame["kind"] == "cost"])
+    scores = grouped(rows_of(frame[frame["metric"].isin([*HEADLINES, "chance"])]), "task")
+    often = Counter((r["task"], r["setting"]) for r in costs)
+    groups = grouped(
+        sorted(costs, key=lambda r: -often[r["task"], r["setting"]]), "task", "setting", "scope", "resolution"
+    )
+    for (task,), rows in scores.items():
+        setting = next((s for of, s, scope, _ in groups if (of, scope) == (task, "network")), "")
+        for size in {tested(r) for r in rows}:
+            if not any((of, scope, at) == (task, "network", size) for of, _, scope, at in groups):
+                groups[task, setting, "network", size] = []
+    for task, setting, scope, size in sorted(groups, key=lambda g: (g[0], -often[g[:2]], g[1], side(g[3]), g[2:])):
+        found, rows = groups[task, setting, scope, size], scores.get((task,), [])
         yield Place(
             task=task,
             setting=setting,
-            resolution=resolution,
-            pixels=pixels,
+            resolution=size,
             scope=scope,
             costs=tuple(r for r in found if r["status"] == "ok"),
-            scores={name: tuple(rows) for (name,), rows in sorted(data.items())},
+            scores=dict(scores_at(size, rows)) if scope == "network" else {},
             lost=tuple(r for r in found if r["status"] != "ok"),
+            learnt=tuple(dict.fromkeys(r["resolution"] for r in rows)),
         )
+
+
+def scores_at(size: str, rows: Iterable[Row]) -> Iterator[tuple[str, tuple[Row, ...]]]:
+    """By setting, the scores tested at a resolution of the networks that learnt nearest to it."""
+    here = grouped((r for r in rows if tested(r) == size), "setting")
+    for (setting,), found in sorted(here.items()):
+        trained = nearest([r["resolution"] for r in found], size)
+        yield setting, tuple(r for r in found if r["resolution"] == trained)
+
+
+def tested(row: Row) -> str:
+    """The resolution that a score was tested at."""
+    return str(row["tested_at"] or row["resolution"])
+
+
+def nearest(sizes: Iterable[str], size: str) -> str:
+    """The resolution that is fewest times larger or smaller."""
+    return min(sizes, key=lambda other: abs(log(side(other) / side(size))))
+
+
+def side(resolution: str) -> float:
+    """Of the square with as many pixels as `224` or `224x320`."""
+    sides = [float(n) for n in resolution.split("x")]
+    return (sides[0] * sides[-1]) ** 0.5
 
 
 def answer(place: Place) -> Answer:
     """What one place says."""
-    standings = [(s, told(s, place)) for m in ("latency_ms", "peak_bytes") if (s := standing(m, place.costs))]
+    costs = ("latency_ms", "peak_bytes") if place.costs or place.lost else ()
+    standings = [(s, told(s, place)) for s in (standing(metric, place.costs) for metric in costs)]
     fronts = []
     for data, rows in place.scores.items():
         metric = next((m for m in HEADLINES if any(r["metric"] == m for r in rows)), "")
@@ -85,9 +138,9 @@ def answer(place: Place) -> Answer:
             continue
         best = standing(metric, rows)
         standings.append((best, told(best, place, data)))
-        for cost in ("latency_ms", "peak_bytes"):
+        for cost in costs:
             both = front((metric, cost), [*rows, *place.costs])
-            fronts.append((both, unbeaten(both), data))
+            fronts.append((both, unbeaten(both, place.data(data)), data))
     if not place.scores:
         both = front(("latency_ms", "peak_bytes"), place.costs)
         fronts.append((both, unbeaten(both), ""))
@@ -96,7 +149,9 @@ def answer(place: Place) -> Answer:
 
 def told(found: Standing, place: Place, data: str = "") -> Words:
     """One sentence on who is first."""
-    head = MOST.get(found.metric, found.metric) + (f" on {data}" if data else "")
+    score = kind(found.metric) == "score"
+    of_what = place.data(data) if score else ""
+    head = MOST.get(found.metric, found.metric) + (f" ({of_what})" if of_what else "")
     if not found.ranked:
         return _unranked(head, found, place)
     first = found.first
@@ -106,7 +161,7 @@ def told(found: Standing, place: Place, data: str = "") -> Words:
         end = ": they are equal" if span(first[0])[0] == span(first[0])[1] else ": their intervals overlap"
     if found.unranked:
         end += f"; {count(len(found.unranked), 'design')} more, measured once, cannot be ranked"
-    if kind(found.metric) == "score" and not _above_chance(first, place.scores[data]):
+    if score and not _above_chance(first, place.scores[data]):
         end += "; none is surely above chance"
     return (f"{head}{of}: ", *names([r["series"] for r in first]), f", {reach(first)}{end}.")
 
@@ -147,9 +202,10 @@ def reach(rows: Sequence[Row]) -> str:
     return f"{number(metric, first['value'], unit)} ({interval(metric, low, high, unit)})"
 
 
-def unbeaten(found: Front) -> Words:
-    """One sentence on the front of two metrics."""
-    both = f"{NOUNS.get(found.metrics[0], found.metrics[0])} and {NOUNS.get(found.metrics[1], found.metrics[1])}"
+def unbeaten(found: Front, data: str = "") -> Words:
+    """One sentence on the front of two metrics, of which the first may be of some data."""
+    first, second = (NOUNS.get(metric, metric) for metric in found.metrics)
+    both = f"{first}{f' ({data})' if data else ''} and {second}"
     if not found.n:
         return (f"Not beaten in both {both}: not known, since no design has both with intervals that rank.",)
     if not found.sure:

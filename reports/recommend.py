@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -62,12 +62,13 @@ class Limit:
 
 @dataclass(frozen=True)
 class Fit:
-    """One design against the limits; `rows` are its numbers by metric."""
+    """One design against the limits."""
 
     series: str
     verdict: str  # FITS, PERHAPS, NOT or UNKNOWN
     why: str
-    rows: dict[str, Row]
+    rows: dict[str, Row]  # its numbers by metric; an accuracy only if a limit asks for it
+    scores: dict[str, Row]  # its accuracies, by what they are of
 
     def value(self, metric: str) -> float | None:
         return float(self.rows[metric]["value"]) if metric in self.rows else None
@@ -101,20 +102,14 @@ def advise(
     """The advice for each place that the run holds. ValueError names what it does not hold."""
     rows = frame[frame["kind"] != "cost"]
     costs = frame[(frame["kind"] == "cost") & (frame["mode"] == mode)]
-    for column, flag, wanted in (
-        ("task", "task", task),
-        ("device", "device", device),
-        ("resolution", "res", resolution),
-    ):
-        known = list(dict.fromkeys(costs.sort_values("pixels")[column]))
-        if wanted and wanted not in known:
-            held = ", ".join(map(str, known)) or f"no cost of {mode}"
-            raise ValueError(f"this run holds no --{flag} {wanted}: it holds {held}")
-        if wanted and column != "resolution":
-            costs = costs[costs[column] == wanted]
-    every = list(places(pd.concat([rows, costs])))
-    if not every:
+    if costs.empty:
         raise ValueError(f"this run holds no latency or memory of {mode}: measure some with `avbench sweep`")
+    _held("task", task, costs["task"])
+    rows, costs = (of[of["task"] == task] if task else of for of in (rows, costs))
+    _held("device", device, costs["device"])
+    costs = costs[costs["device"] == device] if device else costs
+    every = list(places(pd.concat([rows, costs])))
+    _held("res", resolution, [p.resolution for p in sorted(every, key=lambda p: p.pixels)])
     scored = any(limit.at_least for limit in limits)
     return [
         _advice(place, data, tuple(limits), every)
@@ -122,6 +117,12 @@ def advise(
         if not resolution or place.resolution == resolution
         for data in ((place.scores or {"": ()}) if scored else ("",))
     ]
+
+
+def _held(flag: str, wanted: str, known: Iterable[str]) -> None:
+    """ValueError if something is wanted that is not known."""
+    if wanted and wanted not in (held := dict.fromkeys(known)):
+        raise ValueError(f"this run holds no --{flag} {wanted}: it holds {', '.join(held)}")
 
 
 def _advice(place: Place, data: str, limits: tuple[Limit, ...], every: Sequence[Place]) -> Advice:
@@ -134,6 +135,7 @@ def _advice(place: Place, data: str, limits: tuple[Limit, ...], every: Sequence[
         sentences += _best(place, kept or {f.series for f in fits})
     else:
         sentences += what_gives(place, data, limits, fits, every)
+    sentences += place.wants()
     return Advice(place, data, limits, fits, tuple(sentences))
 
 
@@ -147,15 +149,24 @@ def _best(place: Place, series: set[str]) -> list[Words]:
 
 def fitted(place: Place, data: str, limits: Sequence[Limit]) -> tuple[Fit, ...]:
     """Every design of the place: those that fit first, by latency."""
+    scored = any(limit.at_least for limit in limits)
+    asked = {data: place.scores.get(data, ())} if scored else place.scores
     rows: dict[str, dict[str, Row]] = {}
-    scores = place.scores.get(data, ()) if data else [r for found in place.scores.values() for r in found]
-    for row in (*place.lost, *scores, *place.costs):
+    for row in (*place.lost, *(asked[data] if scored else ()), *place.costs):
         rows.setdefault(row["series"], {})[row["metric"] or f"lost {row['quantity']}"] = row
-    found = [_fit(series, values, limits) for series, values in rows.items()]
-    return tuple(sorted(found, key=lambda f: (ORDER.index(f.verdict), f.value("latency_ms") or math.inf, f.series)))
+    scores: dict[str, dict[str, Row]] = {}
+    for setting, found in asked.items():
+        for row in (r for r in found if r["metric"] in HEADLINES):
+            scores.setdefault(row["series"], {})[place.data(setting)] = row
+    fits = [
+        Fit(series, *_judged(own := rows.get(series, {}), limits), own, scores.get(series, {}))
+        for series in rows | scores
+    ]
+    return tuple(sorted(fits, key=lambda f: (ORDER.index(f.verdict), f.value("latency_ms") or math.inf, f.series)))
 
 
-def _fit(series: str, rows: dict[str, Row], limits: Sequence[Limit]) -> Fit:
+def _judged(rows: dict[str, Row], limits: Sequence[Limit]) -> tuple[str, str]:
+    """The verdict on a design with these numbers, and why."""
     verdicts, why = [], []
     for limit in limits:
         row = next((rows[m] for m in limit.metrics if m in rows), None)
@@ -167,7 +178,7 @@ def _fit(series: str, rows: dict[str, Row], limits: Sequence[Limit]) -> Fit:
         elif verdicts[-1] == PERHAPS:
             why.append(f"{limit.flag}: " + ("its interval reaches across" if ranks(row) else row["interval"]))
     verdict = next((v for v in (NOT, UNKNOWN, PERHAPS) if v in verdicts), FITS)
-    return Fit(series, verdict, "; ".join(why), rows)
+    return verdict, "; ".join(why)
 
 
 def _lost(rows: dict[str, Row], limit: Limit) -> str:
@@ -215,4 +226,4 @@ def _nearest(fits: Sequence[Fit], limits: Sequence[Limit]) -> tuple[Fit, float] 
 def _relaxed(fit: Fit, limit: Limit, others: Sequence[Limit]) -> Row | None:
     """The row that one limit is about, if it ranks and the design fits all other limits."""
     row = next((fit.rows[m] for m in limit.metrics if m in fit.rows), None)
-    return row if row and ranks(row) and _fit(fit.series, fit.rows, others).verdict == FITS else None
+    return row if row and ranks(row) and _judged(fit.rows, others)[0] == FITS else None

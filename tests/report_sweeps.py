@@ -48,6 +48,13 @@ def whole(
     ]
 
 
+def learnt_at(records: list[Record], side: int) -> list[Record]:
+    """The same sweep, had its networks learnt at one size only, and been tested there and at 224, 384 and 512."""
+    learnt = [r for r in records if r.case.quantity == "accuracy" and r.case.height == SIDES[0]]
+    costs = [r for r in records if r.case.quantity != "accuracy"]
+    return [*costs, *(replace(r, case=replace(r.case, height=side, width=side)) for r in learnt)]
+
+
 class Network:
     """One design, its law of cost and of learning."""
 

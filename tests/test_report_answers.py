@@ -6,18 +6,22 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_fakes import failed, made, network, save
-from report_sweeps import whole
+from report_sweeps import learnt_at, whole
 
 from avbench.cli import main
 from reports.answers import answers
+from reports.colours import styles
+from reports.document import Card, Cards, Part
 from reports.frame import tidy
 from reports.recommend import Advice, advise, limits
+from reports.sections.answers import section
 from reports.standing import front, standing
 from reports.words import Name, names, plain
 from suite.record import Metric, Record
@@ -38,12 +42,11 @@ def held(name: str, mebibytes: float, **case: object) -> Record:
     return made(network(name, quantity="memory", **case), {"peak_bytes": Metric(mebibytes * 2**20, "bytes")})
 
 
-def learnt(name: str, *scores: float, chance: float = 0.25, **case: object) -> list[Record]:
+def learnt(
+    name: str, *scores: float, chance: float = 0.25, data: str = "scenes:grating", **case: object
+) -> list[Record]:
     """One accuracy for each seed."""
-    cases = [
-        network(name, quantity="accuracy", mode="train", data="scenes:grating", seed=i, **case)
-        for i in range(len(scores))
-    ]
+    cases = [network(name, quantity="accuracy", mode="train", data=data, seed=i, **case) for i in range(len(scores))]
     return [
         made(c, {"top1": Metric(s, "", s - 0.02, s + 0.02, 400), "chance": Metric(chance, "")})
         for c, s in zip(cases, scores, strict=True)
@@ -102,10 +105,13 @@ def test_settings_and_resolutions_answer_apart() -> None:
     ]  # fmt: skip
 
 
-def test_an_accuracy_at_another_resolution_is_no_answer_here() -> None:
-    record = made(network("vit", quantity="accuracy", data="d"), {"top1": Metric(0.5, ""), "top1@512": Metric(0.9, "")})
-    (found,) = answers(tidy([record, held("vit", 2)]))
-    assert [r["value"] for r in found.place.scores[""]] == [0.5]
+def test_a_score_answers_where_it_was_tested_and_the_nearest_training_answers() -> None:
+    far = made(network("vit", quantity="accuracy", height=32, width=32), {"top1@512": Metric(0.2, "")})
+    near = made(network("vit", quantity="accuracy"), {"top1": Metric(0.5, ""), "top1@512": Metric(0.9, "")})
+    here, there = (a.place for a in answers(tidy([far, near, held("vit", 2)])))
+    assert (here.size, [r["value"] for r in here.scores[""]], here.data("")) == ("224 pixels", [0.5], "")
+    assert (there.size, [r["value"] for r in there.scores[""]]) == ("512 pixels", [0.9])
+    assert there.data("") == "trained at 224 pixels" and not there.costs
 
 
 Spans = st.lists(st.tuples(*[st.integers(0, 6)] * 4), min_size=1, max_size=6)
@@ -202,6 +208,37 @@ def test_a_least_accuracy_asks_each_data_apart(run: list[Record]) -> None:
     )
 
 
+def test_a_least_accuracy_is_asked_where_networks_were_tested_and_elsewhere_it_says_how(run: list[Record]) -> None:
+    small = {"height": 64, "width": 64}
+    records = [*run, *learnt("vit", 0.8, 0.81, 0.82, **small), *learnt("swin", 0.6, 0.61, 0.62, **small)]
+    at_64, at_224 = (advice(records, None, None, 0.7, resolution=size) for size in ("64", "224"))
+    assert {f.series: f.verdict for f in at_64.fits} == {"vit": "fits", "swin": "does not"}
+    assert "--res 64" in plain(at_64.sentences[-1])
+    assert {f.verdict for f in at_224.fits} == {"not measured"}
+    assert "--train-res 64 --test-res 224" in plain(at_224.sentences[-1])
+
+
+def test_every_accuracy_names_its_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], run: list[Record]) -> None:
+    scores = [*learnt("vit", 0.8, 0.81), *learnt("vit", 0.3, 0.31, data="scenes:parts")]
+    folder = str(save(tmp_path / "run", [*run, *scores]))
+
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            main(["recommend", folder, "--res", "224", "--max-ms", "15", *arguments])
+        return capsys.readouterr().out
+
+    assert re.search(r"80\.5 % \(.*?\) \(data scenes:grating\); 30\.5 % \(.*?\) \(data scenes:parts\)", call())
+    rows = [r for r in csv.DictReader(io.StringIO(call("--csv"))) if r["design"] == "vit"]
+    assert [(r["data"], r["top1"]) for r in rows] == [("data scenes:grating", "0.805"), ("data scenes:parts", "0.305")]
+    assert {r["latency_ms"] for r in rows} == {"10.1"}
+
+
+def test_no_limit_is_written_as_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], run: list[Record]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["recommend", str(save(tmp_path / "run", run)), "--max-ms", "inf"])
+    assert ended.value.code == 2 and "leave it out for no limit" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -235,9 +272,34 @@ def test_recommend_prints_a_table_json_and_csv(
     assert {r["resolution"] for r in rows} == {"128", "224"} and math.isclose(float(rows[0]["latency_ms"]), 1.01)
 
 
+def test_a_sweep_whose_networks_learnt_at_a_size_without_costs_names_the_most_accurate_there_and_where_tested() -> None:
+    """As on a machine without a GPU, where all learn at 64 pixels."""
+    records = learnt_at(whole(("vit", "linear", "swin"), (128, 224), ("inference",), rounds=3, seeds=3), 64)
+    card = {p.title: [plain(words) for words in p.sentences] for p in cards(records)}
+    assert list(card) == ["64 pixels", "128 pixels", "224 pixels", "384 pixels", "512 pixels"]
+    best, lacks = card["64 pixels"]
+    assert best.startswith("Most accurate of 3: ")
+    assert lacks == "Latency and memory were not measured at 64 pixels: a sweep with --res 64 measures them."
+    assert card["128 pixels"][-1].startswith(
+        "Accuracy was not tested at 128 pixels: a sweep with --train-res 64 --test-"
+    )
+    assert any(s.startswith("Most accurate (trained at 64 pixels) of 3: ") for s in card["224 pixels"])
+    assert any(
+        s.startswith("Not beaten in both accuracy (trained at 64 pixels) and latency") for s in card["224 pixels"]
+    )
+
+
+def cards(records: list[Record]) -> tuple[Card, ...]:
+    """The cards of the first task and setting of a report."""
+    frame = tidy(records)
+    looks = styles(dict(zip(frame["series"], frame["layout"], strict=True)))
+    part = next(p for p in section(frame, looks).blocks if isinstance(p, Part))
+    return next(p for p in part.blocks if isinstance(p, Cards)).cards
+
+
 def test_a_whole_sweep_has_an_answer_for_every_place() -> None:
     records = whole(designs=("vit", "linear", "swin", "conv"), sides=(128, 224), rounds=3, seeds=2)
     found = answers(tidy(records))
-    assert len(found) == 8  # two tasks, two modes, two resolutions
+    assert len(found) == 12  # two tasks; two modes and two resolutions of costs, and two resolutions more of tests
     assert {s.metric for a in found for s, _ in a.standings} == {"latency_ms", "peak_bytes", "top1", "miou"}
     assert all(plain(words).endswith(".") for a in found for _, words in a.standings)

@@ -97,7 +97,7 @@ def _draw_point(
         drawing.add(Line(((frame.x(x0), y), (frame.x(x1), y)), ink, 1.0, alpha=0.7 * alpha, series=index))
     if y0 < y1 and (y0 > 0 or not frame.y.log):
         drawing.add(Line(((x, frame.y(y0)), (x, frame.y(y1))), ink, 1.0, alpha=0.7 * alpha, series=index))
-    told = f"{up['series']}, {up['resolution']}: {value_told(up)}; {value_told(right)}"
+    told = f"{up['series']}, {right['resolution']}: {value_told(up)}; {value_told(right)}"
     drawing.add(Mark((x, y), style.marker, ink, 4.2 if leading else 3, told=told, alpha=alpha, series=index))
 
 

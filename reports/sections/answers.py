@@ -24,7 +24,7 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style]) -> Section:
     parts: list[Piece] = []
     for (task, setting), group in groupby(answers(frame), key=lambda a: (a.place.task, a.place.setting)):
         found = list(group)
-        cards = Cards(tuple(Card(a.place.size, sentences(a)) for a in found))
+        cards = Cards(tuple(Card(a.place.size, (*sentences(a), *a.place.wants())) for a in found))
         drawn = figures(found, looks, f"front-{len(parts)}")
         fronts = Part("The fronts, drawn", (Gallery(drawn),), folded=bool(parts))
         blocks: tuple[Piece, ...] = (cards, fronts) if drawn else (cards,)
@@ -43,7 +43,7 @@ def figures(found: Sequence[Answer], looks: Mapping[str, Style], name: str) -> t
     for answer in found:
         place = answer.place
         for front, _, data in answer.fronts:
-            under = " · ".join(filter(None, (place.size, place.task, place.setting, data)))
+            under = " · ".join(filter(None, (place.size, place.task, place.setting, place.data(data))))
             rows = [*place.scores.get(data, ()), *place.costs]
             made.append(scatter(front, rows, under, looks, f"{name}-{len(made)}"))
     return tuple(figure for figure in made if figure)
