@@ -67,7 +67,7 @@ class Request:
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
     train_batch: int = option(16, "Images of a step.", LEARNING)
     lr: float | None = option(None, "Learning rate; by default 1e-3.", LEARNING)
-    lr_search: bool = option(False, "Choose each network's rate on validation images: 3e-4, 1e-3 or 3e-3.", LEARNING)
+    lr_search: bool = option(False, "Choose each network's rate on validation images: 5e-4 to 4e-3.", LEARNING)
     seeds: int = option(1, "Trainings of each network.", LEARNING)
     keep_weights: bool = option(False, "Leave the trained weights in the run folder.", LEARNING)
     rounds: int = option(3, "Fresh processes that each latency is measured in.", EFFORT)
@@ -159,18 +159,22 @@ class Request:
 
 def data_of(name: str, tasks: tuple[str, ...]) -> Data:
     """What is known of the data before any image is read. ValueError if no task can be learnt from it."""
-    from suite.axes import Data
+    from suite.axes import Data, Known
     from suite.data.source import load
+    from suite.training.exam import asked
 
-    classes, refused = {}, {}
+    known, refused = {}, {}
     for task in tasks:
         try:
-            classes[task] = load(name, task, 0).classes
+            source = load(name, task, 0)
         except ValueError as error:
             refused[task] = str(error)
-    if refused and not classes:
+        else:
+            examined = sum(asked(source, split) for split in ("test", *source.further))
+            known[task] = Known(source.name, source.classes, examined)
+    if refused and not known:
         raise ValueError(next(iter(refused.values())))
-    return Data(name, classes, refused)
+    return Data(name, known, refused)
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:

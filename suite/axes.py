@@ -1,4 +1,4 @@
-"""What a run varies (Axes), how its networks learn (Learning, Data) and what it may take (Limits)."""
+"""What a run varies (Axes), how its networks learn (Learning, Data, Known) and what it may take (Limits)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ MAX = "max"  # a batch: the largest that should fit, see suite/fill.py
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a data set for one task, before any image is read; 0 for what is not."""
+
+    name: str  # its defaults spelt out, as cases bear it: scenes:grating
+    classes: int = 0
+    examined: int = 0  # images of one test, those of further splits among them
+
+
+@dataclass(frozen=True)
 class Data:
-    """What accuracy is measured on: classes by task, and for a task that it lacks the sentence that says why."""
+    """What accuracy is measured on, by task; and for a task that it lacks the sentence that says why."""
 
     name: str = "scenes"
-    classes: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, Known] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,9 +65,10 @@ class Learning:
         if self.images < 0 or self.minutes < 0 or not (self.images or self.minutes):
             raise ValueError("training has no end: give --train-images or --train-minutes a number above 0")
 
-    def of(self, task: str) -> tuple[Data, ...]:
-        """The data sets that have the task; where none has, the first, which says why it has not."""
-        return tuple(data for data in self.data if task in data.classes) or self.data[:1]
+    def of(self, task: str) -> tuple[Known, ...]:
+        """The data sets that have the task, each once; where none has, the first, which says why it has not."""
+        having = {data.known[task].name: data.known[task] for data in self.data if task in data.known}
+        return tuple(having.values()) or (Known(self.data[0].name),)
 
     def refusal(self, name: str, task: str) -> str:
         """Why the data set of this name lacks the task; empty where it does not."""
@@ -66,9 +76,13 @@ class Learning:
 
     def classes_of(self, task: str) -> int:
         """The classes of the first data set that has the task; where none has, of any."""
-        return next((d.classes[task] for d in self.of(task) if task in d.classes), 0) or max(
-            (count for data in self.data for count in data.classes.values()), default=10
+        return self.of(task)[0].classes or max(
+            (known.classes for data in self.data for known in data.known.values()), default=10
         )
+
+    def examined(self, name: str, task: str) -> int:
+        """The images of one test on the data set that cases name so."""
+        return next(known.examined for known in self.of(task) if known.name == name)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""fill: the batch of `--batch max`: as many images as should fit, and as many again where a run goes on."""
+"""fill: as many images at once as should fit, as many again where a run goes on: of `--batch max`, and of trainings.
+
+More or less memory than when a run began makes no other cases of it, so that nothing is measured or learnt twice.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from dataclasses import replace
 from suite.case import Case
 from suite.predict import LATENCY_PASSES, PATIENCE, Prediction
 from suite.record import Record
+
+NEVER_BEGUN = ("not_applicable", "too_large", "too_slow")  # trainings that may take another number another time
 
 
 def largest_batch(cost: Callable[[int], Prediction], free: int, limit: float) -> int:
@@ -24,13 +29,21 @@ def largest_batch(cost: Callable[[int], Prediction], free: int, limit: float) ->
 
 
 def workload(case: Case) -> Case:
-    """What a batch is chosen for: memory and latency, in every round, are of the same pass."""
+    """What a number of images is chosen for: memory and latency, in every round, are of the same pass; a training
+    step is the same from every seed.
+    """
+    if case.quantity == "accuracy":
+        return replace(case, at_once=0, seed=0)
     return replace(case, quantity="latency", cache="cold", round=0, batch=1)
 
 
 def chosen(records: Iterable[Record]) -> dict[Case, int]:
-    """The batches that a run began with, by workload."""
+    """The batches that a run began with, and the parts of those that are learnt from (`at_once`), by workload."""
     found: dict[Case, int] = {}
-    for case in (r.case for r in records if r.case.fills_memory):
-        found.setdefault(workload(case), case.batch)
+    for record in records:
+        case = record.case
+        if case.fills_memory:
+            found.setdefault(workload(case), case.batch)
+        if case.quantity == "accuracy" and record.status not in NEVER_BEGUN:
+            found.setdefault(workload(case), case.at_once)
     return found

@@ -167,10 +167,7 @@ class Planner:
         free = self.limits.memory_bytes or int(SPARE * calibration.available_bytes)
         try:
             case = self._filled(case, calibration, free)
-            cost = predict(case, self.simulated, calibration)
-            while case.quantity == "accuracy" and cost.needed_bytes > free and case.at_once != 1 < case.batch:
-                case = replace(case, at_once=(case.at_once or case.batch) // 2)
-                cost = predict(case, self.simulated, calibration)
+            case, cost = self._in_parts(case, calibration, free)
         except ValueError as error:
             return Planned(case, "not_applicable", str(error))
         except Exception as error:  # a design that breaks here breaks in its worker too, and there it becomes a row
@@ -190,6 +187,19 @@ class Planner:
 
         known = self.filled.get(workload(case))
         return replace(case, batch=known or largest_batch(cost, free, self.limits.case_seconds))
+
+    def _in_parts(self, case: Case, calibration: Calibration, free: int) -> tuple[Case, Prediction]:
+        """The case and its cost; a training step in the parts that the run began with, or in as few as should fit."""
+        if case.quantity != "accuracy":
+            return case, predict(case, self.simulated, calibration)
+        known = self.filled.get(workload(case))
+        case = replace(case, at_once=known or 0)
+        examined = self.axes.learning.examined(case.data, case.task)
+        while True:
+            cost = predict(case, self.simulated, calibration, examined)
+            if cost.needed_bytes <= free or known is not None or case.at_once == 1 or case.batch == 1:
+                return case, cost
+            case = replace(case, at_once=(case.at_once or case.batch) // 2)
 
     def _verdict(self, case: Case, cost: Prediction, seconds: float, free: int) -> tuple[str, str]:
         """Status and reason. Counting needs neither memory nor time, so it is tried whatever the size."""

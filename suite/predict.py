@@ -34,7 +34,7 @@ PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
 FIELD_PASSES = 100  # of every image, in float32 and in float64, back to it from each layer; and under shifts
 PROBE_PASSES = 400  # maps of 16 places, of each head
 PROBE_COPIES = 50  # of what a pass allocates: 16 at once, with their graph
-RENDER_SECONDS = 5e-7  # a pixel of a scene
+RENDER_SECONDS = 5e-8  # a pixel of a scene: one thread took 7e-9 to 7e-8, see docs/data.md
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,13 @@ class Prediction:
     needed_bytes: int  # all that the process holds at that moment
     pass_seconds: float  # of the batch: forward, or one training step
     forward_seconds: float  # of one image
-    tests_seconds: float = 0.0  # of the tests at further sizes
+    tests_seconds: float = 0.0  # of the tests at every size
 
 
-def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Prediction:
-    """The cost of one pass of the case. Raises whatever the simulation raises."""
+def predict(
+    case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration, examined: int = 0
+) -> Prediction:
+    """The cost of one pass of the case, and of tests with so many images. Raises whatever the simulation raises."""
     forward = simulated(replace(case, mode="inference", batch=1))
     at_once = case.at_once or case.batch
     mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
@@ -63,18 +65,18 @@ def predict(case: Case, simulated: Callable[[Case], Simulated], calibration: Cal
         needed_bytes=peak + part.resting_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
-        tests_seconds=sum(tests_seconds(case, simulated, calibration)),
+        tests_seconds=examined * sum(tested_seconds(case, simulated, calibration)),
     )
 
 
-def tests_seconds(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Iterator[float]:
-    """Of the test at each further size, with its images; a size that does not apply takes no time."""
-    for size in map(parse_size, case.tests):
+def tested_seconds(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Iterator[float]:
+    """Of one image in the test at each size, with drawing it; a size that does not apply takes no time."""
+    for size in map(parse_size, (case.resolution, *case.tests)):
         try:
             work = simulated(replace(case, mode="inference", batch=1, height=size.y, width=size.x))
         except ValueError:
             continue
-        yield Schedule.test_images * (pass_seconds(work, calibration) + RENDER_SECONDS * size.n)
+        yield pass_seconds(work, calibration) + RENDER_SECONDS * size.n
 
 
 def pass_seconds(work: Simulated, calibration: Calibration) -> float:
@@ -100,14 +102,15 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
         return BUILD_SECONDS + FIELD_PASSES * cost.forward_seconds
     if case.quantity == "probe":
         return BUILD_SECONDS + PROBE_PASSES * cost.forward_seconds
-    trainings = 1 if case.seed else 1 + len(case.lrs)  # the first seed searches for all
-    return BUILD_SECONDS + trainings * training_seconds(case, cost) + cost.tests_seconds
+    return BUILD_SECONDS + accuracy_seconds(case, cost)
 
 
-def training_seconds(case: Case, cost: Prediction) -> float:
-    """The time of one training and its test."""
+def accuracy_seconds(case: Case, cost: Prediction) -> float:
+    """The time of a training and its tests; and of the search before it, whose trainings are validated."""
     render = RENDER_SECONDS * case.height * case.width
     learning = case.train_images * (cost.pass_seconds / case.batch + render)
     if case.train_minutes:
         learning = min(learning or inf, 60 * case.train_minutes)
-    return learning + Schedule.test_images * (cost.forward_seconds + render)
+    tried = 0 if case.seed else len(case.lrs)  # the first seed searches for all
+    validating = Schedule.test_images * (cost.forward_seconds + render)
+    return learning + cost.tests_seconds + tried * (learning + validating)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from suite.axes import Axes, Data, Learning
+from suite.axes import Axes, Data, Known, Learning
 from suite.case import Case
 from suite.fold import Fold
 from suite.machine import Calibration
@@ -15,7 +15,8 @@ from variants.contract import Design, Grid
 
 MACHINE = Calibration("cpu", "float32", 1, 1e9, 1e9, 1e9, 1e9, 1e9, 1e-6, available_bytes=10**9)
 CALIBRATIONS: Mapping[tuple[str, str, int], Calibration] = {("cpu", "float32", n): MACHINE for n in (1, 2)}
-DATA = Data("scenes", {"classification": 4, "segmentation": 2})
+EXAMINED = 400
+DATA = Data("scenes", {"classification": Known("scenes", 4, EXAMINED), "segmentation": Known("scenes", 2, EXAMINED)})
 
 
 def axes(*sides: int, tasks: tuple[str, ...] = ("classification",), metrics: str = "params,memory,latency") -> Axes:

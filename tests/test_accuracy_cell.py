@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fakes import find
+from PIL import Image
 
 from suite.case import Case
 from suite.data.source import load
@@ -63,6 +66,17 @@ def test_groups_and_further_splits_have_scores_of_their_own() -> None:
     splits = [name for name in relation if name.startswith("top1_")]
     assert splits == [f"top1_{split}" for split in load("scenes:relation", "classification").further] != []
     assert {relation[name].n for name in splits} == {400}
+
+
+def test_a_test_set_that_ends_is_examined_whole(tmp_path: Path) -> None:
+    for split, count in (("train", 2), ("test", 201)):
+        for number in range(2):
+            folder = tmp_path / split / "ab"[number]
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("L", (4, 4), 255 * number).save(folder / f"{i}.png")
+    found = measured(data=f"folder:{tmp_path}", classes=2, train_images=16).metrics
+    assert (found["top1"].n, found["test_images"].value) == (402, 402)
 
 
 def test_the_same_case_gives_the_same_record_but_for_its_times() -> None:
@@ -135,6 +149,21 @@ def test_a_search_never_sees_test_images_nor_trains_on_validation() -> None:
     assert len({tuple(image.flatten().tolist()) for image in drawn}) == 6
 
 
+def test_one_picture_is_too_few_for_a_search(tmp_path: Path) -> None:
+    for split, kind in product(("train", "test"), ("images", "masks")):
+        (folder := tmp_path / split / kind).mkdir(parents=True)
+        Image.fromarray(np.array([[0] * 8 + [1] * 8] * 16, np.uint8)).save(folder / "one.png")
+    record = measured(design="tiny", data=f"folder:{tmp_path}", task="segmentation", classes=2, lrs=(1e-3, 2e-3))
+    assert record.status == "error" and "add pictures, or leave out --lr-search" in record.reason
+
+
+def test_validation_takes_no_more_of_a_large_set_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = load("digits", "classification")
+    monkeypatch.setattr(source, "count", lambda split: 10_000)
+    large = Searching(source)
+    assert (large.count("train"), large.count(VALIDATION)) == (9_600, 400)
+
+
 def test_seeds_share_a_search_and_other_networks_have_their_own() -> None:
     assert search.name_of(CASE) == search.name_of(replace(CASE, seed=7, tests=("32",)))
     assert search.name_of(CASE) != search.name_of(replace(CASE, height=32))
@@ -149,3 +178,11 @@ def test_weights_stay_where_they_are_asked_for(tmp_path: Path) -> None:
     network.load_state_dict(weights)
     assert measured(Keep(str(tmp_path / "other")), train_images=32).status == "ok"
     assert not list((tmp_path / "other").rglob("*.final.pt"))
+
+
+def test_weights_that_cannot_be_written_take_no_training_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoints").write_text("no folder, as a full disk has no room")
+    assert measured(Keep(str(tmp_path), weights=True), train_images=32).status == "ok"
+    assert "final.pt: " in capsys.readouterr().err

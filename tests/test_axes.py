@@ -9,8 +9,8 @@ import pytest
 from sweeps import CALIBRATIONS, MACHINE, axes, pretend
 
 from avbench.planning import told
-from avbench.request import Request
-from suite.axes import Axes, Limits
+from avbench.request import Request, data_of
+from suite.axes import Axes, Known, Limits
 from suite.case import Case
 from suite.plan import plan
 
@@ -53,12 +53,24 @@ def test_options_become_axes() -> None:
 def test_options_of_learning() -> None:
     asked = Request(device="cpu", data="digits,scenes:grating", task="classification", train_batch=8, seeds=3)
     learning = asked.axes().learning
-    assert [(data.name, dict(data.classes)) for data in learning.data] == [
-        ("digits", {"classification": 10}), ("scenes:grating", {"classification": 4}),
-    ]  # fmt: skip
+    assert learning.of("classification") == (Known("digits", 10, 359), Known("scenes:grating", 4, 400))
     assert (learning.batch, learning.seeds, learning.lr, learning.lrs) == (8, 3, 1e-3, ())
     assert replace(asked, lr=0.1).axes().learning.lr == 0.1
-    assert replace(asked, lr_search=True).axes().learning.lrs == (3e-4, 1e-3, 3e-3)
+    assert replace(asked, lr_search=True).axes().learning.lrs == (5e-4, 1e-3, 2e-3, 4e-3)
+
+
+def test_defaults_of_data_are_spelt_out_so_that_one_training_has_one_id() -> None:
+    asked = Request(device="cpu", data="scenes,scenes:grating", res="32", metric="accuracy")
+    found = cases(asked.axes())
+    assert [(c.task, c.data) for c in found] == [("classification", "scenes:grating"), ("segmentation", "scenes:cue")]
+    (alone,) = cases(replace(asked, data="scenes:grating", task="classification").axes())
+    assert alone.id == found[0].id
+
+
+def test_a_test_takes_the_whole_test_set_and_every_further_split() -> None:
+    assert data_of("digits", ("classification",)).known["classification"].examined == 359
+    assert data_of("scenes:relation", ("classification",)).known["classification"].examined == 4 * 400
+    assert data_of("scenes:parts", ("segmentation",)).known["segmentation"].examined == 2 * 400
 
 
 def test_without_a_gpu_what_is_large_learns_at_64_pixels_unless_told_otherwise() -> None:

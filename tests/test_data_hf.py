@@ -22,8 +22,10 @@ def light(images: torch.Tensor) -> torch.Tensor:
     return 255 * (images[:, 0] * STD[0] + MEAN[0])
 
 
-def saved(root: Path, *splits: str, masks: bool = False, unknown: str = "") -> Path:
-    """A data set of the library `datasets`, ten rows a split; `unknown` is a split whose classes are not published."""
+def saved(root: Path, *splits: str, masks: bool = False, unknown: str = "", lacking: str = "") -> Path:
+    """A data set of the library `datasets`, ten rows a split; `unknown` is a split whose classes and masks are not
+    published, `lacking` one that has no columns for them.
+    """
 
     def rows(split: str) -> datasets.Dataset:
         grey = [Image.new("RGB", (16, 12), (20 * i, 0, 0)) for i in range(10)]
@@ -34,8 +36,11 @@ def saved(root: Path, *splits: str, masks: bool = False, unknown: str = "") -> P
         }
         kinds = {"id": datasets.Value("int64"), "image": datasets.Image(), "label": datasets.ClassLabel(2, ["a", "b"])}
         if masks:
-            content["mask"] = [Image.fromarray(np.array([[0] * 8 + [1] * 8] * 12, np.uint8)) for _ in range(10)]
+            mask = Image.fromarray(np.array([[0] * 8 + [1] * 8] * 12, np.uint8))
+            content["mask"] = [None if split == unknown and i == 7 else mask for i in range(10)]
             kinds["mask"] = datasets.Image()
+        for column in {"label", "mask"} & set(content) if split == lacking else ():
+            del content[column], kinds[column]
         return datasets.Dataset.from_dict(content, features=datasets.Features(kinds))
 
     datasets.disable_progress_bars()
@@ -61,6 +66,14 @@ def test_hf_tests_on_a_split_with_classes(tmp_path: Path) -> None:
     assert "validation" in str(source.items["test"][0][0])  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+@pytest.mark.parametrize("without", [{"lacking": "test"}, {"unknown": "test"}])
+def test_hf_tests_on_the_first_split_that_has_all_targets(tmp_path: Path, task: str, without: dict[str, str]) -> None:
+    root = saved(tmp_path, "train", "test", "validation", masks=True, **without)  # type: ignore[arg-type]
+    source = load(f"hf:{root}", task)
+    assert {str(item[0]).split(", ")[1] for item in source.items["test"]} == {"validation"}  # type: ignore[attr-defined]
+
+
 def test_hf_masks(tmp_path: Path) -> None:
     source = load(f"hf:{saved(tmp_path, 'train', 'test', masks=True)}", "segmentation")
     assert (source.classes, source.count("test"), source.chance) == (2, 10, 0.25)
@@ -78,3 +91,5 @@ def test_hf_downloads_nothing_and_says_what_it_lacks(tmp_path: Path) -> None:
         load(f"hf:{saved(tmp_path / 'b', 'test', 'validation')}", "classification")
     with pytest.raises(ValueError, match=r"has rows in train without a class: take them out$"):
         load(f"hf:{saved(tmp_path / 'c', 'train', unknown='train')}", "classification")
+    with pytest.raises(ValueError, match=r"has rows in train without a mask: take them out$"):
+        load(f"hf:{saved(tmp_path / 'd', 'train', masks=True, unknown='train')}", "segmentation")

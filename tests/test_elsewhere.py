@@ -9,7 +9,7 @@ from typing import Any
 import fakes
 import pytest
 import torch
-from sweeps import CALIBRATIONS, DATA, axes, pretend
+from sweeps import CALIBRATIONS, DATA, EXAMINED, axes, pretend
 from torch import Tensor, nn
 
 from avbench.find import find, names
@@ -23,7 +23,6 @@ from suite.record import Record, rows
 from suite.training import elsewhere
 from suite.training.elsewhere import examine_in_parts, take_over
 from suite.training.exam import examine
-from suite.training.recipe import Schedule
 from variants.axial import HeightThenWidth
 from variants.contract import Grid, Position
 
@@ -172,7 +171,7 @@ def test_a_plan_counts_the_time_of_every_test() -> None:
 
     alone, at_64 = seconds(), seconds(Grid(64, 64))
     forward = planned(axes=axes(64, metrics="memory"), simulate=simulate).cases[0].pass_seconds or 0
-    assert at_64 - alone == pytest.approx(Schedule.test_images * (forward + RENDER_SECONDS * 64**2))
+    assert at_64 - alone == pytest.approx(EXAMINED * (forward + RENDER_SECONDS * 64**2))
     assert seconds(Grid(64, 64), Grid(80, 80)) == at_64, "what does not apply takes no time"
 
 

@@ -8,7 +8,7 @@ from test_training import CPU, SIZE, Squares, Tiny, exam
 
 from suite.data.source import load
 from suite.record import Metric
-from suite.training.exam import Exam, examine, speed
+from suite.training.exam import Exam, asked, examine, speed
 from suite.training.loop import seeded
 
 
@@ -21,7 +21,8 @@ def test_answers_that_are_not_finite_are_no_exam() -> None:
 def test_the_test_set_may_be_cut_and_batches_do_not_matter() -> None:
     network, digits = seeded(1, lambda: Tiny(10)), load("digits", "classification")
     cut, whole = (exam(network, digits, n, batch).counts for n, batch in ((50, 7), (1000, 64)))
-    assert cut.shape == (50, 3, 10) and torch.equal(cut, whole[:50])
+    assert cut.shape == (50, 3, 1) and torch.equal(cut, whole[:50])
+    assert whole.shape == (asked(digits, "test"), 3, 1)
 
 
 def test_speed_is_that_of_the_median_batch_after_the_first() -> None:

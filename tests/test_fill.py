@@ -8,11 +8,11 @@ from pathlib import Path
 
 import fakes
 import pytest
-from sweeps import CALIBRATIONS, FakeWorker, axes, pretend
+from sweeps import CALIBRATIONS, DATA, FakeWorker, axes, pretend
 
 from avbench.planning import told
 from avbench.request import Request
-from suite.axes import Axes, Limits
+from suite.axes import Axes, Learning, Limits
 from suite.fill import chosen, largest_batch
 from suite.measure import Bench
 from suite.plan import Plan, plan
@@ -81,6 +81,29 @@ def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> No
     assert batches(made(1000 * IMAGE)) != batches(made(100 * IMAGE)) == batches(made(1000 * IMAGE, before=before))
     run(made(1000 * IMAGE, before=before), tmp_path, Limits(), worker, clock=worker.clock)
     assert len(worker.seen) == first, "nothing is measured twice"
+
+
+def test_a_training_goes_on_in_the_parts_that_it_began_with(tmp_path: Path) -> None:
+    asked = replace(axes(64, metrics="accuracy"), learning=Learning((DATA,), batch=16))
+    worker, limits = FakeWorker(), Limits(1e6)
+    half = 3 * 8 * IMAGE + 1000  # bytes: a step needs three times what an inference does, beside what rests
+    run(made(half, asked), tmp_path, limits, worker, clock=worker.clock)
+    before = read(tmp_path)
+    for memory in (half // 2, 10 * half):
+        (again,) = made(memory, asked, before=before).cases
+        assert again.case == before[0].case and again.case.at_once == 8
+        run(made(memory, asked, before=before), tmp_path, limits, worker, clock=worker.clock)
+    assert len(worker.seen) == 1, "nothing is learnt twice"
+    seeds = replace(asked, learning=replace(asked.learning, seeds=2))
+    assert {p.case.at_once for p in made(10 * half, seeds, before=before).cases} == {8}
+
+
+def test_what_did_not_fit_is_planned_anew() -> None:
+    asked = replace(axes(64, metrics="accuracy"), learning=Learning((DATA,), batch=16))
+    (tight,) = made(IMAGE, asked).cases
+    assert (tight.status, tight.case.at_once) == ("too_large", 1)
+    before = [Record(tight.case, tight.status)]
+    assert [p.case.at_once for p in made(100 * IMAGE, asked, before=before).cases] == [0]
 
 
 def test_a_record_holds_how_many_images_it_was() -> None:

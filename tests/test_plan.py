@@ -8,7 +8,7 @@ import fakes
 import pytest
 from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 
-from suite.axes import Axes, Data, Learning, Limits
+from suite.axes import Axes, Data, Known, Learning, Limits
 from suite.plan import Plan, plan
 from suite.predict import BUILD_SECONDS, IN_A_NETWORK, pass_seconds
 from suite.simulate import Simulated, simulate
@@ -116,7 +116,7 @@ def test_nothing_that_applies_is_an_error() -> None:
 
 
 def test_a_task_without_data_is_a_row_with_its_sentence() -> None:
-    lacking = Data("digits", {"classification": 10}, {"segmentation": "digits have no masks"})
+    lacking = Data("digits", {"classification": Known("digits", 10)}, {"segmentation": "digits have no masks"})
     tasks = ("classification", "segmentation")
     cases = made(replace(axes(32, tasks=tasks, metrics="accuracy,memory"), learning=Learning((lacking,)))).cases
     (row,) = [p for p in cases if p.case.quantity == "accuracy" and p.case.task == "segmentation"]
@@ -192,8 +192,8 @@ def test_learning_that_cannot_be_is_refused(field: str, value: object, said: str
 
 
 def test_each_data_set_of_a_task_is_learnt_by_itself() -> None:
-    digits = Data("digits", {"classification": 10}, {"segmentation": "digits have no masks"})
-    cue = Data("scenes:cue", {"segmentation": 3}, {"classification": "cue is for segmentation"})
+    digits = Data("digits", {"classification": Known("digits", 10)}, {"segmentation": "digits have no masks"})
+    cue = Data("scenes:cue", {"segmentation": Known("scenes:cue", 3)}, {"classification": "cue is for segmentation"})
     tasks = ("classification", "segmentation")
     asked = replace(axes(32, tasks=tasks, metrics="accuracy"), learning=Learning((DATA, digits, cue), seeds=2))
     found = [(p.case.task, p.case.data, p.case.classes, p.case.seed, p.status) for p in made(asked).cases]

@@ -113,6 +113,12 @@ def test_a_field_of_a_case_that_nobody_told_the_reports_of_is_a_setting() -> Non
     assert list(settings(frame.assign(novel=["a", "b"]))) == ["novel a", "novel b"]
 
 
+def test_the_parts_of_a_training_step_are_no_setting() -> None:
+    cases = [network(n, quantity="accuracy", batch=16, at_once=k) for n, k in (("vit", 0), ("swin", 8))]
+    frame = tidy([made(case, {"top1": Metric(0.5, "", n=400)}) for case in cases])
+    assert set(frame["setting"]) == {""}, "a large network is compared with a small one, as it saw the same batches"
+
+
 def test_a_largest_batch_is_one_setting_whatever_its_number() -> None:
     cases = [network(n, quantity="latency", batch=b, fills_memory=True) for n, b in (("vit", 8), ("swin", 64))]
     cases.append(network("vit", quantity="latency"))

@@ -230,7 +230,7 @@ def test_auxiliary_heads_teach_but_are_no_part_of_the_curve() -> None:
     assert not torch.equal(plain.head.weight, helped.head.weight)
 
 
-def test_vectors_and_tables_of_positions_do_not_decay() -> None:
+def test_biases_and_vectors_and_tables_of_positions_do_not_decay() -> None:
     class Table(nn.Module):
         grows = True
 
@@ -241,10 +241,11 @@ def test_vectors_and_tables_of_positions_do_not_decay() -> None:
     network = nn.ModuleDict({"linear": nn.Linear(8, 8), "norm": nn.LayerNorm(8), "table": Table()})
     frozen = nn.Linear(3, 3).requires_grad_(False)
     network["frozen"] = frozen
+    network["gates"] = nn.ParameterDict({"again_bias": nn.Parameter(torch.zeros(2, 1, 8))})
     decayed, spared = optimiser(network, Schedule(images=1, weight_decay=0.3)).param_groups
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
     assert [p.shape for p in decayed["params"]] == [(8, 8)]
-    assert sorted(tuple(p.shape) for p in spared["params"]) == [(1, 4, 4, 8), (8,), (8,), (8,)]
+    assert sorted(tuple(p.shape) for p in spared["params"]) == [(1, 4, 4, 8), (2, 1, 8), (8,), (8,), (8,)]
 
 
 def test_shifts_move_image_and_mask_together() -> None:

@@ -9,7 +9,7 @@ from itertools import product
 from suite.axes import Axes
 from suite.case import Case, size_text
 
-LRS = (3e-4, 1e-3, 3e-3)  # what a search chooses from
+LRS = (5e-4, 1e-3, 2e-3, 4e-3)  # what a search chooses from
 
 
 def trainings(network: Case, axes: Axes) -> Iterator[Case]:
@@ -22,7 +22,7 @@ def trainings(network: Case, axes: Axes) -> Iterator[Case]:
         yield replace(
             network,
             mode="train",
-            classes=data.classes.get(network.task, network.classes),
+            classes=data.classes or network.classes,
             batch=learning.batch,
             device=device,
             dtype=dtype,

@@ -14,9 +14,9 @@ from suite.case import Case
 from suite.data.source import Source, held
 from suite.record import Metric, Record
 from suite.training import search
-from suite.training.checkpoint import Checkpoint, write
+from suite.training.checkpoint import Checkpoint
 from suite.training.elsewhere import examine_in_parts, take_over
-from suite.training.exam import Exam, metric_of, scores, speed
+from suite.training.exam import Exam, asked, metric_of, scores, speed
 from suite.training.feed import Images
 from suite.training.keep import Keep
 from suite.training.loop import Progress, Training, prepared, seeded, thinned, train
@@ -91,8 +91,9 @@ class Cell:
         schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, seed)
         checkpoint = Checkpoint(self.keep.state(name), self.keep.every_s)
         trained = train(self.fabric, network, source, self.size, schedule, self.tell, checkpoint)
-        if (path := self.keep.final(name)) is not None and name == case.id:
-            write(path, {"network": network.state_dict()})
+        final = Checkpoint(self.keep.final(name) if name == case.id else None, every_s=0.0)
+        if final.due:
+            final.save({"network": network.state_dict()})
         return trained
 
     def tell(self, share: float) -> None:
@@ -101,8 +102,7 @@ class Cell:
 
     def exam(self, network: nn.Module, source: Images, split: str, size: Grid) -> Exam | None:
         """The answers to a split at a size."""
-        images, batch = Schedule.test_images, self.case.batch
-        return examine_in_parts(network, source, split, size, images, batch, self.fabric.device)
+        return examine_in_parts(network, source, split, size, asked(source, split), self.case.batch, self.fabric.device)
 
     def learnt(self, source: Source, training: Training, lr: float, scored: Metrics) -> Metrics:
         """The scores at the size of the training, and what they took."""

@@ -27,7 +27,7 @@ class Schedule:
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     clip: float = 1.0  # largest norm of the gradient
-    test_images: int = 400  # at most: an interval of ± 5 points or less
+    test_images: int = 400  # where images never end: an interval of ± 5 points or less
 
     def __post_init__(self) -> None:
         if self.images <= 0 and self.minutes <= 0:
@@ -50,8 +50,9 @@ class Schedule:
 def optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     """AdamW in two groups. Not decayed: norms, biases and every other vector, and tables of positions (`grows`)."""
     tables = {id(p) for m in network.modules() if getattr(m, "grows", False) for p in m.parameters()}
-    trained = [p for p in network.parameters() if p.requires_grad]
-    spared = [p for p in trained if p.ndim < 2 or id(p) in tables]
-    decayed = [p for p in trained if p.ndim >= 2 and id(p) not in tables]
+    decayed, spared = list[nn.Parameter](), list[nn.Parameter]()
+    for name, p in network.named_parameters():
+        if p.requires_grad:
+            (spared if p.ndim < 2 or name.endswith("bias") or id(p) in tables else decayed).append(p)
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.lr, betas=(0.9, 0.95), fused=True)

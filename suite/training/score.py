@@ -50,9 +50,10 @@ def miou(images: Tensor) -> Score:
     """The mean intersection over union of counts `n 3 k`, with the interval of RESAMPLES samples of n images."""
     n = len(images)
     chance = torch.Generator().manual_seed(n)
-    drawn = torch.randint(n, (RESAMPLES, n), generator=chance)
-    times = torch.stack([one.bincount(minlength=n) for one in drawn]).double()  # s n: how often each image was drawn
-    samples = mean_iou((times @ images.double().flatten(1)).view(RESAMPLES, *images.shape[1:]))
+    sums = images.double().flatten(1)  # n (3 k)
+    drawn = (torch.randint(n, (n,), generator=chance) for _ in range(RESAMPLES))
+    resampled = torch.stack([one.bincount(minlength=n).double() @ sums for one in drawn])  # s (3 k): whole numbers
+    samples = mean_iou(resampled.view(RESAMPLES, *images.shape[1:]))
     low, high = samples.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return Score(mean_iou(images.sum(0, keepdim=True).double()).item(), low, high, n)
 

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from suite.case import Case
 from suite.training.feed import Images
+from suite.training.recipe import Schedule
 from variants.contract import Grid
 
 SEED = 1_000_000  # of every search; seeds of reported trainings are counted from 0
 VALIDATION = "validation"
-SHARE = 0.2  # of the training images of a data set that ends
+SHARE = 0.2  # of the training images of a data set that ends, at most as many as test endless images
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,21 @@ class Tried:
 
 
 class Searching:
-    """A source's training images, of which some became the split `validation`; those of the test are out of reach."""
+    """A source's training images, of which some became the split `validation`; those of the test are out of reach.
+
+    ValueError if it has one image only.
+    """
 
     def __init__(self, source: Images) -> None:
         self.source, self.classes, self.shift = source, source.classes, source.shift
         self.places: dict[str, list[int]] = {}
         if (count := source.count("train")) is not None:
+            if count < 2:
+                raise ValueError(
+                    "a search needs a second image, to validate on: add pictures, or leave out --lr-search"
+                )
             places = torch.randperm(count, generator=torch.Generator().manual_seed(SEED)).tolist()
-            held_out = max(1, round(SHARE * count))
+            held_out = min(max(1, round(SHARE * count)), Schedule.test_images)
             self.places = {VALIDATION: places[:held_out], "train": places[held_out:]}
 
     def count(self, split: str) -> int | None:

@@ -31,10 +31,11 @@ NOISE = 0.2
 CEILING = {16: 0.6529, 24: 0.7818, 32: 0.8638, 48: 0.951, 64: 0.9851, 96: 0.9991, 128: 1.0}
 
 
-def ceiling(size: Grid) -> float:
-    """The observer's score."""
-    side, sizes = min(size.y, size.x), sorted(CEILING)
-    side = min(max(side, sizes[0]), sizes[-1])
+def ceiling(size: Grid) -> float | None:
+    """The observer's score; below the smallest size of the table nobody has computed it."""
+    side, sizes = min(size.y, size.x, max(CEILING)), sorted(CEILING)
+    if side < sizes[0]:
+        return None
     above = next(i for i, s in enumerate(sizes) if s >= side)
     low, high = sizes[max(above - 1, 0)], sizes[above]
     share = log2(side / low) / log2(high / low) if high > low else 0.0

@@ -4,8 +4,8 @@ a NAME of the Hugging Face Hub that was loaded before. Nothing is downloaded unl
     classification   the first column of pictures, and the first of type ClassLabel
     segmentation     the first column of pictures, and the second, whose pictures are masks
 
-The split `train` is learnt from. Tested is on `test` or `validation`, the first that has labels; where there is
-neither, a fifth of each class (for segmentation, of all pictures) is held out by row.
+The split `train` is learnt from. Tested is on `test` or `validation`, the first that has both columns, and a target in
+every row; where there is neither, a fifth of each class (for segmentation, of all pictures) is held out by row.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def source(detail: str, task: str, seed: int) -> Source:
     images = [column for column, kind in features.items() if type(kind).__name__ == "Image"]
     if task == "classification":
         labels = [column for column, kind in features.items() if type(kind).__name__ == "ClassLabel"]
-        return classified(name, tables, *columns(name, images, labels, "no column of type ClassLabel"))
-    return segmented(name, tables, *columns(name, images, images[1:], f"no masks for {task}"))
+        both = columns(name, images, labels, "no column of type ClassLabel")
+        return classified(name, having(tables, both), *both)
+    both = columns(name, images, images[1:], f"no masks for {task}")
+    return segmented(name, having(tables, both), *both)
 
 
 def columns(name: str, images: Sequence[str], targets: Sequence[str], lacks: str) -> tuple[str, str]:
@@ -63,6 +65,11 @@ def columns(name: str, images: Sequence[str], targets: Sequence[str], lacks: str
     if not images or not targets:
         raise ValueError(f"{name} has {lacks if images else 'no column of type Image'}: take another data set or task")
     return images[0], targets[0]
+
+
+def having(tables: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """The tables that have all these columns; others, such as a test set without its answers, count for none."""
+    return {split: table for split, table in tables.items() if set(columns) <= set(table.features)}
 
 
 def classified(name: str, tables: Mapping[str, Any], image: str, label: str) -> Labelled:
@@ -77,9 +84,12 @@ def classified(name: str, tables: Mapping[str, Any], image: str, label: str) -> 
 
 def segmented(name: str, tables: Mapping[str, Any], image: str, mask: str) -> Masked:
     """Pictures with a mask each."""
+    known = {split: table for split, table in tables.items() if not table.data.column(mask).null_count}
+    if "train" not in known:
+        raise ValueError(f"{name} has rows in train without a mask: take them out")
     items = {
         split: list(zip(cells(name, split, table, image), cells(name, split, table, mask), strict=True))
-        for split, table in tables.items()
+        for split, table in known.items()
     }
     return Masked(name, halved(items, [0] * len(items["train"])))
 
