@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from suite.gate.expected import Expected
 from suite.gate.latency import compare
 from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency, worst
 from suite.gate.target import Table, Target, chosen, parsed, table_of
-from suite.gate.trees import Tree, git, require_clean, root_of, worktree
+from suite.gate.trees import Tree, git, place_of, require_clean, worktree
+from suite.gate.verdict import MOST_TRIPLES
 from suite.machine import default_threads
 from suite.sentence import one_line
 
@@ -55,6 +56,10 @@ def run(gate: Gate) -> int:
         raise ValueError("name a tier: `avbench gate --exact`, or `avbench gate --base REVISION`, or both")
     if gate.accept and not gate.exact:
         raise ValueError("only exact figures are accepted: add --exact, or leave out --accept")
+    if not 1 <= gate.triples <= MOST_TRIPLES:
+        raise ValueError(f"{gate.triples} triples are not judged exactly: take --triples 1 to {MOST_TRIPLES}")
+    if gate.threads < 1:
+        raise ValueError(f"nothing runs on {gate.threads} threads: take --threads 1 or more")
     codes = [exact_tier(gate)] if gate.exact else []
     if gate.base:
         codes.append(latency_tier(gate))
@@ -114,22 +119,25 @@ def figures_or_why(target: Target) -> exact.Figures | str:
 
 def latency_tier(gate: Gate) -> int:
     """Checks out both revisions, compares them, and tells."""
-    root = root_of(Path.cwd())
+    root, inside = place_of(Path.cwd())
     if not gate.head:
         require_clean(root)
-    console = Console(stderr=True, highlight=False)
+    revisions = (gate.base, gate.head or "HEAD")
+    base, head = (_table_at(revision) for revision in revisions)
+    if base.missing:  # the change that adds the gate: what makes the head importable is the best guess for the base
+        base = replace(base, path=head.path, setup=head.setup)
     with ExitStack() as stack:
-        tables = [_table_at(root, revision) for revision in (gate.base, gate.head or "HEAD")]
         trees = [
-            stack.enter_context(worktree(root, revision, table.path, table.setup))
-            for revision, table in zip((gate.base, gate.head or "HEAD"), tables, strict=True)
+            stack.enter_context(worktree(root, revision, table.path, table.setup, inside))
+            for revision, table in zip(revisions, (base, head), strict=True)
         ]
-        targets = chosen(tables[1], gate.names, root, shape_of(gate.input))
-        deleted = [] if gate.names else sorted({t.name for t in tables[0].targets} - {t.name for t in targets})
-        return _compared(gate, console, trees, targets, deleted)
+        targets = chosen(head, gate.names, root / inside, shape_of(gate.input))
+        return _compared(gate, trees, targets, {target.name for target in base.targets})
 
 
-def _compared(gate: Gate, console: Console, trees: list[Tree], targets: Sequence[Target], deleted: list[str]) -> int:
+def _compared(gate: Gate, trees: list[Tree], targets: Sequence[Target], listed: set[str]) -> int:
+    """Compares the trees on the targets, and tells; `listed` are the cases of the base's table."""
+    console = Console(stderr=True, highlight=False)
     seed = int.from_bytes(os.urandom(4)) if gate.seed is None else gate.seed
     with console.status("") as status:
         began = now()
@@ -142,14 +150,15 @@ def _compared(gate: Gate, console: Console, trees: list[Tree], targets: Sequence
         "seed": seed,
         "again": found.again.raw,
     }
-    return _told(Result("latency", of_latency(found, deleted), about, found.samples.raw), gate.out)
+    deleted = set() if gate.names else listed - {target.name for target in targets}
+    return _told(Result("latency", of_latency(found, listed, sorted(deleted)), about, found.samples.raw), gate.out)
 
 
-def _table_at(root: Path, revision: str) -> Table:
-    """The table as that revision has it; an empty one where it has none."""
-    shown = git(root, "show", f"{revision}:pyproject.toml")
+def _table_at(revision: str) -> Table:
+    """The table of this folder's project as that revision has it; an empty one where it has none."""
+    shown = git(Path.cwd(), "show", f"{revision}:./pyproject.toml")
     if shown.returncode:
-        return Table(missing=f"{revision} has no pyproject.toml: name the cases, or add a table")
+        return Table(missing=f"{revision} has no pyproject.toml in this folder: name the cases, or add a table")
     stated = tomllib.loads(shown.stdout).get("tool", {}).get("avbench", {}).get("gate")
     if stated is None:
         return Table(missing=f"{revision} has no [tool.avbench.gate]: name cases, or start with `avbench gate init`")

@@ -14,13 +14,15 @@ from typing import Any, Self
 import pytest
 from gate_fakes import MODULE, TABLE, commit, git, repository
 
+from avbench import gating
 from avbench.gating import Gate, run
 from suite.gate import latency, timer
+from suite.gate.latency import Compared, Samples
 from suite.gate.probe import built
 from suite.gate.target import Target
 from suite.gate.timer import Lost
 from suite.gate.trees import Tree
-from suite.gate.verdict import ENOUGH_TRIPLES
+from suite.gate.verdict import ENOUGH_TRIPLES, MOST_TRIPLES, triples_for
 
 BASE = Gate(base="HEAD~1", seed=1)
 Speed = Callable[[str, bool], float]
@@ -33,17 +35,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return commit(repository(tmp_path), MODULE + "# slower\n")
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, head_ms: Any, base_ms: float = 10.0, failed: Any = None) -> list[str]:
-    """Processes that answer at once: the head takes `head_ms`. Returns the revisions as their processes start."""
+def pretend(monkeypatch: pytest.MonkeyPatch, head_ms: Any, failed: Any = None, healthy: int = 0) -> list[str]:
+    """Processes that answer at once: the head takes `head_ms`. Returns the revisions as their processes start.
+
+    `failed` are the cases that do not run, by revision, from the process after the first `healthy` ones on.
+    """
     started: list[str] = []
+    newest = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
 
     class Pretended:
         def __init__(self, tree: Tree, targets: list[Target], seed: int, threads: int, cores: list[int]) -> None:
-            is_head = "# slower" in (tree.folder / "mixing.py").read_text()
+            is_head = tree.revision == newest
             started.append("head" if is_head else "base")
-            ms = head_ms if is_head else base_ms
+            ms = head_ms if is_head else 10.0
             self.ms = ms if not isinstance(ms, float) else ms * (1 + (seed % 7) / 1e4)
-            self.bad = (failed or {}).get(started[-1], {})
+            bad = (failed or {}).get(started[-1], {}) if len(started) > healthy else {}
+            self.bad = {target.name: bad[target.name] for target in targets if target.name in bad}
 
         def failed(self) -> dict[str, str]:
             return {name: why for name, why in self.bad.items() if why}
@@ -98,6 +105,13 @@ def test_what_is_flagged_is_measured_again(project: Path, monkeypatch: pytest.Mo
     assert len(started) == 2 + 30 + 30
 
 
+def test_a_case_that_dies_in_the_rerun_says_why(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 12.0, failed={"head": {"mixing": ""}}, healthy=2 + 30)
+    assert run(BASE) == 3
+    said = "slower at first, but the rerun broke: it stopped running: it is tired"
+    assert all(said in row["sentence"] for row in rows(project))
+
+
 def test_triples_are_added_while_the_base_is_unlike_itself(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = pretend(monkeypatch, 10.0)
     monkeypatch.setattr(latency.verdict, "is_wide", lambda samples: True)
@@ -114,7 +128,7 @@ def test_a_case_that_stops_running_is_dropped_and_told(project: Path, monkeypatc
     assert run(BASE) == 4
     said = {row["case"]: row["sentence"] for row in rows(project)}
     assert said["tired"] == "it stopped running: it is tired" and "no slowdown" in said["mixing"]
-    assert len(started) == 2 + 3 + 30
+    assert len(started) == 2 + 3 + 3 * triples_for(4)
 
 
 @pytest.mark.parametrize("ms", [float("nan"), 0.0])
@@ -129,7 +143,7 @@ def test_a_sample_that_is_no_time_is_no_verdict(project: Path, monkeypatch: pyte
     [
         ({"head": {"mixing": "ImportError: x"}}, 1, "runs at the base, not at the head: ImportError: x"),
         ({"base": {"mixing": "a"}, "head": {"mixing": "b"}}, 4, "at neither revision: b"),
-        ({"base": {"mixing": "a"}}, 4, ""),  # it is new: nothing was compared
+        ({"base": {"mixing": "out of memory"}}, 4, "base lists it, but it does not run there: out of memory"),
     ],
 )
 def test_what_does_not_run_is_never_green(
@@ -137,7 +151,22 @@ def test_what_does_not_run_is_never_green(
 ) -> None:
     pretend(monkeypatch, 10.0, failed=failed)
     assert run(BASE) == code
-    assert [said in row["sentence"] for row in rows(project)] == ([True] if said else [])
+    assert [said in row["sentence"] for row in rows(project)] == [True]
+
+
+@pytest.mark.parametrize(("known", "code"), [("", 4), (TABLE, 0)])
+def test_a_new_case_passes_only_beside_one_that_was_compared(
+    project: Path, monkeypatch: pytest.MonkeyPatch, known: str, code: int
+) -> None:
+    """Either way its row says why it was not compared itself."""
+    (project / "pyproject.toml").write_text(known)
+    commit(project, MODULE)
+    (project / "pyproject.toml").write_text(known + TABLE.replace('"mixing"', '"new"'))
+    commit(project, MODULE + "# slower\n")
+    pretend(monkeypatch, 10.0, failed={"base": {"new": "no module"}})
+    assert run(BASE) == code
+    (new,) = [row for row in rows(project) if row["case"] == "new"]
+    assert new["code"] == code and "new, so not compared: it does not run at the base: no module" in new["sentence"]
 
 
 def test_a_deleted_case_is_a_regression(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +195,79 @@ def test_refusals(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_facto
         run(BASE)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"triples": MOST_TRIPLES + 1}, "take --triples 1 to 20"),
+        ({"triples": 0}, "take --triples 1 to 20"),
+        ({"threads": 0}, "take --threads 1 or more"),
+    ],
+)
+def test_what_could_not_be_judged_is_refused_before_anything_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, int], said: str
+) -> None:
+    started = pretend(monkeypatch, 10.0)
+    with pytest.raises(ValueError, match=said):
+        run(replace(BASE, **wrong))  # type: ignore[arg-type]
+    assert not started
+
+
+def compared_trees(monkeypatch: pytest.MonkeyPatch) -> list[Tree]:
+    """The trees of the next comparison, which finds nothing."""
+    trees: list[Tree] = []
+
+    def note(base: Tree, head: Tree, *_: object) -> Compared:
+        trees.extend([base, head])
+        assert all((tree.folder / "pyproject.toml").is_file() for tree in trees)
+        return Compared([], Samples(), Samples(), {}, {}, {})
+
+    monkeypatch.setattr(gating, "compare", note)
+    return trees
+
+
+def test_a_base_without_a_table_is_made_importable_as_the_head_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its imports would end in what is installed, which is the head."""
+    (project / "pyproject.toml").write_text("")
+    commit(project, MODULE)
+    (project / "pyproject.toml").write_text("[tool.avbench.gate]\npath = ['lib']\nsetup = 'touch ready'\n" + TABLE)
+    commit(project, MODULE)
+    trees = compared_trees(monkeypatch)
+    assert run(BASE) == 4
+    assert [tree.path for tree in trees] == [("lib",), ("lib",)]
+
+
+def test_a_project_may_live_in_a_folder_of_its_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table and its imports are those of the folder, where the exact tier reads them too."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "pyproject.toml").write_text(TABLE.replace('"mixing"', '"inner"'))
+    for _ in range(2):
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-q", "--allow-empty", "-m", "a change")
+    monkeypatch.chdir(tmp_path / "inner")
+    started = pretend(monkeypatch, 10.0, failed={"base": {"inner": "a"}, "head": {"inner": "b"}})
+    assert run(BASE) == 4 and len(started) == 2
+    assert [row["case"] for row in rows(tmp_path / "inner")] == ["inner"]
+    trees = compared_trees(monkeypatch)
+    run(BASE)
+    assert [(tree.folder.name, tree.imports) for tree in trees] == [
+        ("inner", [str(tree.top.resolve() / "inner")]) for tree in trees
+    ]
+
+
+def test_a_project_that_the_base_lacks_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "inner").mkdir()
+    (project / "inner" / "pyproject.toml").write_text(TABLE)
+    git(project, "add", "inner")
+    git(project, "commit", "-q", "-m", "a project")
+    monkeypatch.chdir(project / "inner")
+    with pytest.raises(ValueError, match="HEAD~1 has no folder inner"):
+        run(BASE)
+
+
 def test_worktrees_are_gone_afterwards(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, 10.0)
     run(BASE)
@@ -182,7 +284,7 @@ def test_a_setup_that_fails_says_so(project: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_real_processes_run_the_code_of_their_revision(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The head does the work eight times: a ratio that no noise hides."""
+    """The head takes sixty sines more: a ratio that no noise hides."""
     slow = MODULE.replace(
         "        return self.to_out(out)",
         "        for _ in range(60):\n            out = out.sin()\n        return out",
@@ -245,10 +347,32 @@ def test_the_probe_times_training_too_and_moves_what_it_times(monkeypatch: pytes
     (tmp_path / "mixing_to_probe.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     cases = [Target("mixing_to_probe:Mixing", input=(2, 12, 16), mode=m).as_dict() for m in ("inference", "train")]
-    timed, failed = built(cases)
+    timed, failed = built(cases, tmp_path)
     assert set(timed) == {"mixing_to_probe:Mixing", "mixing_to_probe:Mixing train"} and not failed
     for one in timed.values():
         before = {name: (p.data_ptr(), p.detach().clone()) for name, p in one.module.named_parameters()}
         assert all(ms > 0 for ms in one.sample().values())
         for name, parameter in one.module.named_parameters():
             assert parameter.data_ptr() != before[name][0] and parameter.equal(before[name][1])
+
+
+@pytest.mark.parametrize("path", [".", "lib"])
+def test_code_that_is_not_of_the_checkout_is_not_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A twin of the package is installed: it is what `path` finds if it misses the folder `lib` of the checkout."""
+    for folder in ("installed", "checkout/lib"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "twinned.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    target = Target("twinned:Mixing", name="twin", input=(2, 12, 16))
+    with timer.Timer(Tree(tmp_path / "checkout", "x", (path,)), [target], 0, 1, ()) as one:
+        failed = one.failed()
+    said = f"twinned was imported from {tmp_path}/installed/twinned.py, not from the checkout"
+    assert said in failed["twin"] if path == "." else not failed
+
+
+@pytest.mark.parametrize("make", ["torch.nn:Flatten", "vit", "timm:resnet18", "sys:version", "../mine.py"])
+def test_what_every_revision_would_share_is_refused(tmp_path: Path, make: str) -> None:
+    (timed, failed) = built([Target(make).as_dict()], tmp_path)
+    assert not timed and "every revision would run the same code" in failed[make]

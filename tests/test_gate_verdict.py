@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from math import exp, log, nan
 from random import Random
@@ -18,12 +20,14 @@ from suite.gate.verdict import (
     SLOWER,
     UNCLEAR,
     Triple,
+    Verdict,
     bound,
     confirmed,
     holm,
     judged,
     least_triples,
     p_value,
+    triples_for,
 )
 
 
@@ -52,9 +56,12 @@ def test_holm_is_stricter_the_more_is_tested() -> None:
 
 
 def test_as_many_triples_as_significance_needs() -> None:
+    """And some to spare: the smallest effect may point the other way."""
     for tests in (1, 2, 10, 11, 70):
         k = least_triples(tests)
         assert 2.0**-k <= ALPHA / tests < 2.0 ** -(k - 1)
+        effects = np.array([0.1] * (triples_for(tests) - 1) + [-0.01])
+        assert p_value(effects) <= ALPHA / tests < p_value(effects[: k - 1])
 
 
 def test_the_bound_holds_the_truth_as_often_as_it_says() -> None:
@@ -78,6 +85,34 @@ def test_what_is_significant_and_small_is_no_regression() -> None:
     assert found.visible is not None and 1.03 < found.visible < 1.035
 
 
+def of_many(effects: Sequence[float], tests: int) -> Verdict:
+    """The verdict on the wall time of one case with these effects, beside others that do not differ."""
+    series = {("case", "wall_ms"): [Triple((1.0,), (1.0,), (exp(effect),)) for effect in effects]}
+    still = [Triple((1.0,), (1.0,), (1.0,))] * 7
+    series |= {(f"other {i}", "wall_ms"): still for i in range(tests - 1)}
+    return next(found for found in judged(series) if found.case == "case")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_beyond_the_minimum_and_not_significant_is_no_pass(sign: int) -> None:
+    """Of 14 triples 13 say 8 % and one -0.1 %: p is 2⁻¹³, which Holm over 140 tests does not take for significant."""
+    effects = [sign * log(1.08)] * 13 + [sign * log(0.999)]
+    assert of_many(effects, 1).outcome == (SLOWER if sign > 0 else FASTER)
+    found = of_many(effects, 140)
+    assert found.outcome == UNCLEAR and "--triples" in found.reason and found.visible is None
+
+
+@pytest.mark.parametrize("tests", [1, 20])
+def test_what_would_have_been_seen_would_have_been_seen(tests: int) -> None:
+    """The same effects, shifted until their middle lies at the smallest visible slowdown, or just below it."""
+    effects = np.random.default_rng(1).normal(0, 0.01, 11)
+    before = of_many(effects.tolist(), tests)
+    assert before.outcome == SAME and before.visible is not None and before.ratio is not None
+    shift = log(before.visible / before.ratio)
+    assert of_many((effects + shift + 1e-5).tolist(), tests).outcome == SLOWER
+    assert of_many((effects + shift - 1e-5).tolist(), tests).outcome != SLOWER
+
+
 def test_a_base_that_differs_from_itself_is_unclear() -> None:
     (found,) = judged({("case", "wall_ms"): triples(0.3, 0.003, control=0.2)})
     assert found.outcome == UNCLEAR and "not quiet" in found.reason
@@ -92,19 +127,25 @@ def test_a_triple_compares_turn_by_turn() -> None:
 
 
 def test_a_rule_that_looks_at_controls_leaves_the_test_exact() -> None:
-    """Triples are added while the control is wide: p is at most 5 % in at most 5 % of series without an effect."""
-    chance, found = np.random.default_rng(0), []
+    """Triples are added while is_wide says so: p is at most 5 % in at most 5 % of series without an effect."""
+    chance, found, counts = np.random.default_rng(0), [], set()
+    draw = lambda: Triple(*((exp(x),) for x in 0.01 * chance.standard_t(3, 3)))  # noqa: E731 (one line says it)
     for _ in range(400):
-        times = chance.standard_t(3, (8, 3))
-        while len(times) < 12 and (times[:, 1] - times[:, 0]).std() > 2:
-            times = np.vstack([times, chance.standard_t(3, (1, 3))])
-        found.append(p_value(times[:, 2] - times[:, :2].mean(1)) <= 0.05)
+        series = [draw() for _ in range(7)]
+        while len(series) < 9 and verdict.is_wide({("case", "cpu_ms"): series}):
+            series.append(draw())
+        counts.add(len(series))
+        found.append(p_value(np.array([t.effect for t in series])) <= 0.05)
+    assert {7, 9} <= counts  # it is the rule that decides
     assert 0.02 < np.mean(found) < 0.083  # three deviations of a binomial of 400 above 5 %
 
 
-def test_the_base_says_whether_the_bounds_will_be_wide() -> None:
-    assert verdict.is_wide({("case", "cpu_ms"): triples(0, 0.03)})
-    assert not verdict.is_wide({("case", "cpu_ms"): triples(0.5, 0.003), ("gone", "cpu_ms"): []})
+def test_the_base_alone_says_whether_the_bounds_will_be_wide() -> None:
+    """Whatever the head takes: a rule that saw it could choose when to stop by the verdict."""
+    for noise, wide in ((0.03, True), (0.003, False)):
+        for head in (0.0, 0.5, -0.5):
+            series = [replace(t, b=tuple(exp(head * i) for _ in t.b)) for i, t in enumerate(triples(0, noise))]
+            assert verdict.is_wide({("case", "cpu_ms"): series, ("gone", "cpu_ms"): []}) == wide
 
 
 @pytest.mark.parametrize("bad", [(nan,), (0.0,), (-1.0,), (float("inf"),), (), (1.0, 1.0)])
@@ -122,8 +163,8 @@ def test_nothing_is_never_judged() -> None:
 def test_a_slowdown_stands_only_if_the_rerun_says_the_same() -> None:
     key = ("case", "cpu_ms")
     first = judged({key: triples(0.1, 0.003)})
-    assert confirmed(first, {key: triples(0.1, 0.003, seed=1)})[0].outcome == SLOWER
-    for again in ({key: triples(0.0, 0.003, seed=1)}, {}):
+    assert confirmed(first, judged({key: triples(0.1, 0.003, seed=1)}))[0].outcome == SLOWER
+    for again in (judged({key: triples(0.0, 0.003, seed=1)}), []):
         (found,) = confirmed(first, again)
         assert found.outcome == UNCLEAR and "rerun" in found.reason
 

@@ -11,13 +11,13 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from suite.gate import verdict
 from suite.gate.target import Target
 from suite.gate.timer import Lost, Timer
 from suite.gate.trees import Tree
-from suite.gate.verdict import BROKEN, FASTER, SLOWER, Key, Triple, Verdict
+from suite.gate.verdict import FASTER, SLOWER, Key, Triple, Verdict
 
 SIDES = ("a", "a2", "b")
 TURNS = 16  # blocks of each case in each process
@@ -53,7 +53,7 @@ class Compared:
     samples: Samples
     again: Samples
     lost: dict[str, str]  # cases that fail at the head and not at the base, with the reason
-    new: dict[str, str]  # cases that fail at the base and not at the head
+    new: dict[str, str]  # cases that fail at the base and not at the head, with the reason
     failed: dict[str, str]  # cases that fail at both
 
 
@@ -70,13 +70,16 @@ def compare(
     sound = [t for t in targets if t.name not in {*lost, *new, *both}]
     if not sound:
         return Compared([], Samples(), Samples(), lost, new, both)
-    count = max(triples, verdict.least_triples(sum(len(quantities(t)) for t in sound)))
+    count = max(triples, verdict.triples_for(sum(len(quantities(t)) for t in sound)))
     series = Series({"a": base, "a2": base, "b": head}, count, threads, chance, tell)
     samples = series.measured(sound, "")
-    first = [_with_reason(v, samples.failed) for v in verdict.judged(samples.triples)]
+    first = verdict.judged(samples.triples, samples.failed)
     suspects = {v.case for v in first if v.outcome in (SLOWER, FASTER)}
-    again = series.measured([t for t in sound if t.name in suspects], " again") if suspects else Samples()
-    return Compared(verdict.confirmed(first, again.triples), samples, again, lost, new, both)
+    if not suspects:
+        return Compared(first, samples, Samples(), lost, new, both)
+    again = series.measured([t for t in sound if t.name in suspects], " again")
+    verdicts = verdict.confirmed(first, verdict.judged(again.triples, again.failed))
+    return Compared(verdicts, samples, again, lost, new, both)
 
 
 @dataclass(frozen=True)
@@ -159,10 +162,3 @@ def _failures(base: Tree, head: Tree, targets: Sequence[Target], threads: int) -
     """The cases that do not run in a checkout. The processes also leave the compiled modules that later ones load."""
     with Timer(base, targets, 0, threads, ()) as at_base, Timer(head, targets, 0, threads, ()) as at_head:
         return {"base": _ready(at_base, targets), "head": _ready(at_head, targets)}
-
-
-def _with_reason(found: Verdict, failed: dict[str, str]) -> Verdict:
-    """A broken verdict says why the case stopped running."""
-    if found.outcome == BROKEN and found.case in failed:
-        return replace(found, reason=f"it stopped running: {failed[found.case]}")
-    return found

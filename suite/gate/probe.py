@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
@@ -29,6 +30,7 @@ BLOCK_S = 0.03  # the least that a sample lasts, unless one call lasts longer
 WARM_CALLS, MOST_CALLS = 3, 10_000
 MOST_SPACED = 2**20  # numbers between two tensors
 CLASSES = 10
+FINDER = "avbench.find"
 
 
 def build(make: str, shape: Sequence[int], params: int) -> nn.Module:
@@ -55,15 +57,32 @@ def fitted(make: str, params: int) -> Any:
     return named(make).fitted(params)
 
 
+def require_own(make: str, checkout: Path) -> None:
+    """ValueError unless what `make` names is looked up in a file of the checkout: elsewhere all revisions are one."""
+    file = make if make.endswith(".py") else getattr(import_module(home(make)), "__file__", None)
+    if file is None or not Path(file).resolve().is_relative_to(checkout):
+        raise ValueError(
+            f"{home(make)} was imported from {file}, not from the checkout, so every revision would run the same code: "
+            "state `path`, the folders in which imports begin, or name what the repository itself defines"
+        )
+
+
 def named(make: str) -> Any:
     """The object of that name. ValueError if it cannot be imported."""
-    module, colon, attribute = make.partition(":")
-    if not colon or module == "timm" or module.endswith(".py"):
-        return import_module("avbench.find").find(make)
+    module = home(make)
+    if module == FINDER:
+        return import_module(FINDER).find(make)
+    attribute = make.partition(":")[2]
     try:
         return getattr(import_module(module), attribute)
     except AttributeError:
         raise ValueError(f"{module} has no {attribute}: name what it defines") from None
+
+
+def home(make: str) -> str:
+    """The module in which a name is looked up: its own, or the one that finds recipes by other names."""
+    module, colon, _ = make.partition(":")
+    return module if colon and module != "timm" and not module.endswith(".py") else FINDER
 
 
 def first_tensor(out: Any) -> Tensor:
@@ -155,12 +174,13 @@ class Timed:
         return {"wall_ms": wall / self.calls * 1e3, "device_ms": start.elapsed_time(stop) / self.calls}
 
 
-def built(cases: Sequence[dict[str, Any]]) -> tuple[dict[str, Timed], dict[str, str]]:
-    """The cases that run, by name, built in an order of chance; and what failed, with the reason."""
+def built(cases: Sequence[dict[str, Any]], checkout: Path) -> tuple[dict[str, Timed], dict[str, str]]:
+    """The cases that run and are the checkout's, by name, built in an order of chance; what failed, with the reason."""
     timed: dict[str, Timed] = {}
     failed: dict[str, str] = {}
     for case in random.sample(cases, len(cases)):
         try:
+            require_own(case["make"], checkout)
             timed[case["name"]] = Timed(case)
         except Exception as error:
             failed[case["name"]] = told(error)
@@ -189,7 +209,7 @@ def serve(replies: int) -> None:
     request = json.loads(sys.stdin.readline())
     random.seed(request["seed"])
     pin(request["threads"], request["cores"])
-    timed, failed = built(request["cases"])
+    timed, failed = built(request["cases"], Path(request["checkout"]).resolve())
     gc.collect()
     gc.disable()
     reply({"failed": failed})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -72,17 +72,24 @@ def of_exact(found: dict[str, Figures], failed: dict[str, str], differences: Ite
     return tuple(sorted(rows, key=lambda row: row.case))
 
 
-def of_latency(compared: Compared, deleted: Iterable[str] = ()) -> tuple[Row, ...]:
-    """A row for each case and quantity; `deleted` are cases that the base lists and the head does not."""
+def of_latency(compared: Compared, listed: Collection[str] = (), deleted: Iterable[str] = ()) -> tuple[Row, ...]:
+    """A row for each case and quantity; `listed`: the base's table holds it; `deleted`: and the head's does not."""
     rows = [Row(name, "case", REGRESSION, "the base lists it and the head does not: put it back") for name in deleted]
     rows += [
         Row(name, "case", REGRESSION, f"it runs at the base, not at the head: {w}") for name, w in compared.lost.items()
     ]
     rows += [Row(name, "case", NOTHING, f"it runs at neither revision: {why}") for name, why in compared.failed.items()]
     rows += [_row(one) for one in compared.verdicts]
-    if rows:  # a case that is new has nothing to be compared with, and is no pass by itself
-        rows += [Row(n, "case", PASS, "new: it does not run at the base, so it was not compared") for n in compared.new]
+    rows += [_new(name, why, name in listed, bool(compared.verdicts)) for name, why in compared.new.items()]
     return tuple(sorted(rows, key=lambda row: (row.case, row.what)))
+
+
+def _new(name: str, why: str, is_listed: bool, others: bool) -> Row:
+    """A case that runs at the head only: no pass if the base lists it, nor if nothing else was compared."""
+    if is_listed:
+        said = "the base lists it, but it does not run there"
+        return Row(name, "case", NOTHING, f"{said}: {why}; if it is another thing now, give it another name")
+    return Row(name, "case", PASS if others else NOTHING, f"new, so not compared: it does not run at the base: {why}")
 
 
 def _row(one: Verdict) -> Row:

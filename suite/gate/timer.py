@@ -49,7 +49,8 @@ class Timer:
         )
         os.close(child)
         cases = [target.as_dict() for target in targets]
-        self._ask({"cases": cases, "seed": seed, "threads": threads, "cores": list(cores)})
+        asked = {"cases": cases, "checkout": str(tree.top), "seed": seed, "threads": threads, "cores": list(cores)}
+        self._ask(asked)
 
     def failed(self) -> dict[str, str]:
         """Waits until the process is ready. The cases that do not run in it, with the reason; Lost if it never is."""

@@ -12,23 +12,29 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Tree:
-    """A checkout of one revision."""
+    """A checkout of one revision, of which one folder is the project."""
 
-    folder: Path
+    top: Path
     revision: str  # the commit, 40 hex digits
-    path: tuple[str, ...] = (".",)  # folders in which imports begin
+    path: tuple[str, ...] = (".",)  # folders of the project in which imports begin
+    inside: str = "."  # the project's folder, from the top
+
+    @property
+    def folder(self) -> Path:
+        return self.top / self.inside
 
     @property
     def imports(self) -> list[str]:
         return [str((self.folder / part).resolve()) for part in self.path]
 
 
-def root_of(folder: Path) -> Path:
-    """The top of the repository that holds the folder. ValueError if there is none."""
-    found = git(folder, "rev-parse", "--show-toplevel")
+def place_of(folder: Path) -> tuple[Path, str]:
+    """The top of the repository that holds the folder, and the way from there. ValueError if there is none."""
+    found = git(folder, "rev-parse", "--show-toplevel", "--show-prefix")
     if found.returncode:
         raise ValueError(f"{folder} is in no git repository: the latency tier compares revisions of one")
-    return Path(found.stdout.strip())
+    top, inside = found.stdout.splitlines()
+    return Path(top), inside or "."
 
 
 def commit_of(root: Path, revision: str) -> str:
@@ -50,20 +56,25 @@ def require_clean(root: Path) -> None:
 
 
 @contextmanager
-def worktree(root: Path, revision: str, path: tuple[str, ...], setup: str = "") -> Iterator[Tree]:
-    """The revision in a temporary folder, made importable by `setup`; gone afterwards. ValueError if either fails."""
+def worktree(root: Path, revision: str, path: tuple[str, ...], setup: str = "", inside: str = ".") -> Iterator[Tree]:
+    """The revision in a temporary folder, its project made importable by `setup`; gone afterwards.
+
+    ValueError if it cannot be checked out, has no such project, or `setup` fails.
+    """
     commit = commit_of(root, revision)
     with tempfile.TemporaryDirectory(prefix="avbench-gate-") as temporary:
-        folder = Path(temporary) / "tree"
-        made = git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
+        tree = Tree(Path(temporary) / "tree", commit, path, inside)
+        made = git(root, "worktree", "add", "--detach", "--quiet", str(tree.top), commit)
         if made.returncode:
             raise ValueError(f"{revision} could not be checked out ({_last_line(made.stderr)}): make room, or mend git")
         try:
+            if not tree.folder.is_dir():
+                raise ValueError(f"{revision} has no folder {inside}: name a base that holds this project")
             if setup:
-                _set_up(folder, setup, revision)
-            yield Tree(folder, commit, path)
+                _set_up(tree.folder, setup, revision)
+            yield tree
         finally:
-            git(root, "worktree", "remove", "--force", str(folder))
+            git(root, "worktree", "remove", "--force", str(tree.top))
 
 
 def _set_up(folder: Path, setup: str, revision: str) -> None:

@@ -5,16 +5,19 @@ a, a', b of one turn, and medians over its turns,
 
     effect_i = median (ln b - (ln a + ln a') / 2)          control_i = median (ln a' - ln a)
 
-Test      exact sign-flip: under the null each effect is as likely with the other sign, so p is the share of the 2ᵏ
-          patterns of signs whose sum is at least as large. Holm at ALPHA over all cases and quantities.
+Test      sign-flip, exact if noise is as likely with the other sign: then so is each effect under the null, and p is
+          the share of the 2ᵏ patterns of signs whose sum is at least as large. Holm at ALPHA over all cases and
+          quantities.
 Bounds    the one-sided 99 % bounds of the effect, by inverting that test.
 More      triples are added while the controls say that the bounds will be too wide (is_wide). The test stays exact:
           if noise is as likely with the other sign, and A and A' are alike, then an effect, less the true one, is as
           likely with the other sign whatever its control is. A rule that looks at controls alone favours no sign.
 Rule      slower  if p is significant, the lower bound exceeds the minimum effect of the quantity, and a fresh rerun of
                   the flagged cases says the same; faster is the same rule, mirrored
-          unclear if the control breaks the rule itself, or the bounds lie further apart than the minimum effect
-          same    else: with the smallest slowdown that would have been seen, minimum effect + (estimate - lower bound)
+          unclear if the control breaks the rule itself, or the bounds lie further apart than the minimum effect, or
+                  beyond it although p is not significant
+          same    else: with the smallest slowdown that would have been seen: the shift of these effects that makes the
+                  lower bound exceed the minimum effect, and p significant even where Holm is strictest
 """
 
 from __future__ import annotations
@@ -28,8 +31,10 @@ import numpy as np
 
 ALPHA = 0.01
 MINIMUM = {"wall_ms": 0.05, "cpu_ms": 0.03, "device_ms": 0.05}  # effects below these do not matter
+SPARE = 2  # triples beyond the fewest, so that one whose effect is near zero does not undo the others
 ENOUGH_TRIPLES = 16  # no more are added, however wide the bounds
 MOST_TRIPLES = 20  # 2²⁰ patterns of signs are worked out exactly
+NOISY = "two runs of the base itself differ by the same rule: the machine is not quiet"
 SLOWER, FASTER, SAME, UNCLEAR, BROKEN = "slower", "faster", "same", "unclear", "broken"
 
 Key = tuple[str, str]
@@ -79,6 +84,7 @@ class Verdict:
 class Evidence:
     """One series of effects: p for slower and for faster, and its bounds, all as logarithms of ratios."""
 
+    effects: np.ndarray
     centre: float
     low: float
     high: float
@@ -89,6 +95,11 @@ class Evidence:
 def least_triples(tests: int) -> int:
     """The fewest triples with which one of so many tests can be significant after Holm: 2⁻ᵏ is at most ALPHA/tests."""
     return ceil(log2(max(tests, 1) / ALPHA))
+
+
+def triples_for(tests: int) -> int:
+    """SPARE more than the least, of which every single effect must have the same sign."""
+    return min(least_triples(tests) + SPARE, MOST_TRIPLES)
 
 
 def is_wide(samples: Mapping[Key, Sequence[Triple]]) -> bool:
@@ -104,8 +115,11 @@ def is_wide(samples: Mapping[Key, Sequence[Triple]]) -> bool:
     )
 
 
-def judged(samples: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
-    """A verdict for each case and quantity, before any rerun. ValueError if there is nothing to judge."""
+def judged(samples: Mapping[Key, Sequence[Triple]], failed: Mapping[str, str] | None = None) -> list[Verdict]:
+    """A verdict for each case and quantity, before any rerun; `failed` says why a case stopped running.
+
+    ValueError if there is nothing to judge.
+    """
     if not samples:
         raise ValueError("nothing was measured, so nothing can be judged: name at least one case")
     broken = {key for key, triples in samples.items() if not triples or not all(t.is_sound() for t in triples)}
@@ -114,31 +128,39 @@ def judged(samples: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
     controls = {key: evidence([t.control for t in triples]) for key, triples in sound.items()}
     slower, faster = flagged(effects)
     unsound = set.union(*flagged(controls))
-    verdicts = [_broken(key) for key in sorted(broken)]
+    verdicts = [_broken(key, (failed or {}).get(key[0])) for key in broken]
     for key, seen in effects.items():
-        count = len(sound[key])
-        verdicts.append(_verdict(key, seen, key in slower, key in faster, key in unsound, count))
+        outcome = SLOWER if key in slower else FASTER if key in faster else SAME
+        reason = NOISY if key in unsound else _doubt(seen, MINIMUM[key[1]]) if outcome == SAME else ""
+        verdicts.append(_verdict(key, seen, UNCLEAR if reason else outcome, reason, len(sound)))
     return sorted(verdicts, key=lambda v: (v.case, v.quantity))
 
 
-def confirmed(first: Sequence[Verdict], again: Mapping[Key, Sequence[Triple]]) -> list[Verdict]:
-    """The verdicts, in which slower and faster stand only where the rerun of the flagged cases says the same."""
-    rerun = {(v.case, v.quantity): v for v in judged(again)} if again else {}
+def confirmed(first: Sequence[Verdict], again: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, in which slower and faster stand only where those of the rerun say the same."""
+    rerun = {(v.case, v.quantity): v for v in again}
     result = []
     for verdict in first:
         second = rerun.get((verdict.case, verdict.quantity))
         if verdict.outcome in (SLOWER, FASTER) and (second is None or second.outcome != verdict.outcome):
-            told = "was not run" if second is None else f"found {percent(second.ratio)}: {second.outcome}"
-            verdict = replace(verdict, outcome=UNCLEAR, reason=f"{verdict.outcome} at first, but the rerun {told}")
+            verdict = replace(
+                verdict, outcome=UNCLEAR, reason=f"{verdict.outcome} at first, but the rerun {_told(second)}"
+            )
         result.append(verdict)
     return result
+
+
+def _told(second: Verdict | None) -> str:
+    if second is None:
+        return "was not run"
+    return f"broke: {second.reason}" if second.outcome == BROKEN else f"found {percent(second.ratio)}: {second.outcome}"
 
 
 def evidence(effects: Sequence[float]) -> Evidence:
     """What the signs of these effects say."""
     values = np.asarray(effects, dtype=float)
     low, high = bound(values), -bound(-values)
-    return Evidence(float(np.median(values)), low, high, p_value(values), p_value(-values))
+    return Evidence(values, float(np.median(values)), low, high, p_value(values), p_value(-values))
 
 
 def p_value(effects: np.ndarray) -> float:
@@ -152,15 +174,15 @@ def p_value(effects: np.ndarray) -> float:
     return float(np.mean(sums >= effects.sum() - slack))
 
 
-def bound(effects: np.ndarray) -> float:
-    """The one-sided 99 % lower bound of the centre: the largest shift that the test rejects; or minus infinity."""
+def bound(effects: np.ndarray, level: float = ALPHA) -> float:
+    """The one-sided lower bound of the centre: the largest shift that the test rejects at `level`; or -infinity."""
     low, high = float(effects.min()), float(effects.max())
-    if 0.5 ** len(effects) > ALPHA:
+    if 0.5 ** len(effects) > level:
         return -np.inf
     low -= 1e-9 + (high - low)  # rejected for certain: all effects lie above it
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (middle, high) if p_value(effects - middle) <= ALPHA else (low, middle)
+        low, high = (middle, high) if p_value(effects - middle) <= level else (low, middle)
     return low
 
 
@@ -184,23 +206,31 @@ def holm(p_values: Mapping[Key, float]) -> set[Key]:
     return significant
 
 
-def _verdict(key: Key, seen: Evidence, slower: bool, faster: bool, unsound: bool, count: int) -> Verdict:
-    minimum = MINIMUM[key[1]]
-    ratio, low, high = exp(seen.centre), exp(seen.low), exp(seen.high)
-    outcome, reason = SLOWER if slower else FASTER if faster else SAME, ""
-    if unsound:
-        outcome, reason = UNCLEAR, "two runs of the base itself differ by the same rule: the machine is not quiet"
-    elif outcome == SAME and high - low > minimum:
-        outcome, reason = (
-            UNCLEAR,
-            f"the bounds lie {percent(1 + high - low)} apart, more than the {minimum:.0%} to be seen",
-        )
-    visible = (1 + minimum) * exp(seen.centre - seen.low) if outcome == SAME else None
-    return Verdict(*key, outcome, reason, ratio, low, high, min(seen.p_slower, seen.p_faster), visible, count)
+def _doubt(seen: Evidence, minimum: float) -> str:
+    """Why bounds without a significant p are no pass; nothing if they are."""
+    apart = exp(seen.high) - exp(seen.low)
+    if apart > minimum:
+        return f"the bounds lie {percent(1 + apart)} apart, more than the {minimum:.0%} to be seen"
+    if seen.low > log(1 + minimum) or seen.high < -log(1 + minimum):
+        return f"beyond {minimum:.0%}, but not significant over all cases: add --triples"
+    return ""
 
 
-def _broken(key: Key) -> Verdict:
-    return Verdict(*key, BROKEN, "a sample is missing, zero or not a number, so nothing can be said")
+def _visible(seen: Evidence, minimum: float, tests: int) -> float:
+    """The smallest ratio above 1 that would have been slower: by the lower bound, and by Holm where it is strictest."""
+    strict = bound(seen.effects, ALPHA / tests)
+    return max((1 + minimum) * exp(seen.centre - seen.low), exp(seen.centre - strict))
+
+
+def _verdict(key: Key, seen: Evidence, outcome: str, reason: str, tests: int) -> Verdict:
+    bounds = exp(seen.centre), exp(seen.low), exp(seen.high)
+    visible = _visible(seen, MINIMUM[key[1]], tests) if outcome == SAME else None
+    return Verdict(*key, outcome, reason, *bounds, min(seen.p_slower, seen.p_faster), visible, len(seen.effects))
+
+
+def _broken(key: Key, why: str | None) -> Verdict:
+    said = f"it stopped running: {why}" if why else "a sample is missing, zero or not a number, so nothing can be said"
+    return Verdict(*key, BROKEN, said)
 
 
 def percent(ratio: float | None) -> str:
