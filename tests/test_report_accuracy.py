@@ -10,7 +10,7 @@ import pytest
 from report_fakes import failed, made, network
 from scipy import stats
 
-from reports.accuracy import groups, holm, pairs, trend
+from reports.accuracy import groups, holm, interquartile_mean, over_families, pairs, trend
 from reports.document import GAP, Cell
 from reports.report import report
 from suite.record import Metric, Record
@@ -157,6 +157,41 @@ def test_only_designs_that_saw_as_many_images_are_compared() -> None:
     }  # fmt: skip
     assert [name for name, cells in rows.items() if cells["Behind the best"].text != GAP] == ["linear"]
     assert "among 1 pairs" in rows["linear"]["Behind the best"].why
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
+    assert interquartile_mean([9.0, 1.0, 2.0, 4.0]) == 3.0
+    values = [random.Random(3).random() for _ in range(16)]
+    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+def test_a_bootstrap_draws_families_before_seeds() -> None:
+    apart = over_families([[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]])
+    assert apart == pytest.approx((0.5, 0.1, 0.9)), "the same family may be drawn thrice: once in 27 times"
+    alike = over_families([[0.4, 0.6]] * 3)
+    assert alike[0] == 0.5 and 0.4 <= alike[1] < 0.5 < alike[2] <= 0.6
+    assert over_families([[0.4, 0.6]] * 3) == alike
+
+
+def test_families_are_pooled_where_there_are_several() -> None:
+    def of(design: str, data: str, chance: float, *scores: float) -> list[Record]:
+        bounds = {"chance": Metric(chance, ""), "ceiling": Metric(1.0, "")}
+        found = [replace(r, case=replace(r.case, data=f"scenes:{data}")) for r in learnt(design, list(scores))]
+        return [replace(record, metrics=record.metrics | bounds) for record in found]
+
+    records = [
+        *of("vit", "cue", 0.5, 0.75, 0.75), *of("vit", "legend", 0.2, 0.6, 0.6), *of("vit", "grating", 0.0, 1.0, 0.9),
+        *of("swin", "cue", 0.5, 0.5, 0.5), *of("swin", "legend", 0.2, 0.2, 0.2), *of("swin", "grating", 0.0, 0.1, 0.1),
+        *of("conv", "cue", 0.5, 0.9, 0.9),
+    ]  # fmt: skip
+    rows = tables(records)["accuracy-families"]
+    assert list(rows) == ["vit", "swin"], "best first; conv learnt from one family only"
+    assert list(rows["vit"]) == ["Interquartile mean", "cue", "grating", "legend"]
+    assert [cell.text for cell in rows["vit"].values()] == ["60 %", "50 %", "95 %", "50 %"]
+    two = [record for record in records if record.case.data != "scenes:cue"]
+    assert "accuracy-families" not in tables(two)
+    other = [replace(record, case=replace(record.case, batch=8)) for record in of("vit", "cue", 0.5, 0.75)]
+    assert "accuracy-families" not in tables([*records, *other]), "settings do not compare"
 
 
 def test_speed_is_told_for_the_work() -> None:

@@ -13,6 +13,7 @@ from reports.document import Row as Line
 from reports.frame import Row, grouped, rows_of
 from reports.sections.apart import apart
 from reports.sections.cells import lost, measured
+from reports.sections.families import families
 from reports.sections.matrix import matrices
 from reports.sections.swiftness import fronts, swiftness
 from reports.units import BOUNDS, HEADLINES, number, title
@@ -41,6 +42,7 @@ def section(frame: pd.DataFrame, looks: Mapping[str, Style], records: Sequence[R
             tables = [table(name, said, metric, found, by_id), *apart(name, said, metric, found, by_id)]
             tables += [*matrices(name, said, metric, found, by_id), *swiftness(name, said, found)]
             parts.append(Part(said, (*tables, *fronts(name, said, metric, found, looks)), task))
+    parts += families(rows)
     return Section("accuracy", "Accuracy", (*parts, Say((NOTE,), "quiet"))) if parts else None
 
 
