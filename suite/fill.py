@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from suite.case import Case
-from suite.predict import LATENCY_PASSES, PATIENCE, Prediction
+from suite.latency import PATIENCE
+from suite.predict import LATENCY_PASSES, Prediction
 from suite.record import Record
 
 NEVER_BEGUN = ("not_applicable", "too_large", "too_slow")  # trainings that may take another number another time

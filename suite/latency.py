@@ -18,8 +18,8 @@ from suite.step import finite, infer, optimiser_of, random_inputs, random_target
 from suite.timing import Timing
 from variants.contract import Grid
 
-LATENCY_SECONDS = 1.5
-PATIENCE = 0.6  # of the case's limit
+LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
+PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
 
 
 def latency(case: Case, network: nn.Module, frequencies: Frequencies, limit_s: float) -> Record:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from suite.case import Case
+from suite.latency import LATENCY_SECONDS, PATIENCE
 from suite.machine import Calibration
 from suite.simulate import Simulated
 from suite.training.recipe import Schedule
@@ -27,10 +28,8 @@ IN_A_NETWORK = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
 COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
-LATENCY_SECONDS = 1.5  # of blocks, for a pass that is much shorter
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
 LEAST_PASSES = 3  # where the case's limit allows no more
-PATIENCE = 0.6  # the part of the case's limit in which more passes are begun
 FIELD_PASSES = 100  # of every image, in float32 and in float64, back to it from each layer; and under shifts
 PROBE_PASSES = 400  # maps of 16 places, of each head
 PROBE_COPIES = 50  # of what a pass allocates: 16 at once, with their graph
@@ -55,9 +54,8 @@ def predict(
     """The cost of one pass of the case, and of tests with so many images. Raises whatever the simulation raises."""
     forward = simulated(replace(case, mode="inference", batch=1))
     at_once = case.at_once or case.batch
-    mode = "train" if case.quantity == "field" else case.mode  # the graph is kept
     alone = case.quantity in ("static", "probe")
-    part = forward if alone else simulated(replace(case, mode=mode, batch=at_once))
+    part = forward if alone else simulated(replace(kept(case), batch=at_once))
     peak = part.peak_bytes * (PROBE_COPIES if case.quantity == "probe" else 1)
     return Prediction(
         macs=forward.macs,
@@ -67,6 +65,13 @@ def predict(
         forward_seconds=pass_seconds(forward, calibration),
         tests_seconds=examined * sum(tested_seconds(case, simulated, calibration)),
     )
+
+
+def kept(case: Case) -> Case:
+    """The case whose pass holds what this one does: a field keeps the graph of float64, which on CUDA is not fused."""
+    if case.quantity != "field":
+        return case
+    return replace(case, mode="train", dtype="float64", backend=case.backend if case.device == "cpu" else "math")
 
 
 def tested_seconds(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Iterator[float]:

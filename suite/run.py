@@ -1,5 +1,6 @@
 """run: measures a plan within its minutes, cheap before dear, whole comparisons before dearer ones.
 
+The memory and the latency of a network follow each other, so that it is built, or compiled, once for what only infers.
 The order: every static quantity; memory and the first round of latency, resolution by resolution; fields and probes;
 accuracy, within its share of what is left; what the first round had no time for; the later rounds of latency, each in
 a fresh process; then more accuracy while time remains. CUDA devices work at the same time, the CPU alone
@@ -23,6 +24,7 @@ from typing import Any
 
 from suite.afford import FIRST_SHARE
 from suite.axes import Limits
+from suite.case import Case
 from suite.lanes import Lanes, Measurer, turns
 from suite.machine import SPARE, available_bytes
 from suite.outcome import Event, Outcome
@@ -132,10 +134,10 @@ class Sweep:
         return self.outcome
 
     def _rounds(self) -> list[list[Planned]]:
-        """Memory with the first round of latency, then each later round; cheap before dear in each."""
+        """Memory with the first round of latency, then each later round; cheap before dear networks in each."""
         timed = [p for p in self.plan.tried if p.case.quantity in ("memory", "latency")]
         last = max((p.case.round for p in timed), default=0)
-        return [_cheap_first(p for p in timed if p.case.round == r) for r in range(last + 1)]
+        return [_network_by_network(p for p in timed if p.case.round == r) for r in range(last + 1)]
 
     def _accuracy_until(self, later: Iterable[Planned]) -> float:
         """When accuracy must make way for the later rounds of latency."""
@@ -242,6 +244,21 @@ class Sweep:
 def _cheap_first(cases: Iterable[Planned]) -> list[Planned]:
     """Resolution by resolution; in each, one thread count after the other, since each takes a process; then by time."""
     return sorted(cases, key=lambda p: (p.case.height * p.case.width, p.case.threads, p.seconds))
+
+
+def _network_by_network(cases: Iterable[Planned]) -> list[Planned]:
+    """As `_cheap_first`, but in each the cases of a network together, by the time of all; first those that infer."""
+    networks: dict[Case, list[Planned]] = {}
+    for planned in _cheap_first(cases):
+        networks.setdefault(_network(planned.case), []).append(planned)
+    seconds = {network: sum(p.seconds for p in of) for network, of in networks.items()}
+    ordered = sorted(networks, key=lambda n: (n.height * n.width, n.threads, seconds[n]))
+    return [p for n in ordered for p in sorted(networks[n], key=lambda p: p.case.mode != "inference")]
+
+
+def _network(case: Case) -> Case:
+    """What the cases have in common that one network serves, see suite/measure.py."""
+    return replace(case, quantity="static", mode="inference", round=0, cache="cold", fills_memory=False)
 
 
 def _now() -> str:

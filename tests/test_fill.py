@@ -14,9 +14,10 @@ from avbench.planning import told
 from avbench.request import Request
 from suite.axes import Axes, Learning, Limits
 from suite.fill import chosen, largest_batch
+from suite.latency import PATIENCE
 from suite.measure import Bench
 from suite.plan import Plan, plan
-from suite.predict import LATENCY_PASSES, PATIENCE, Prediction
+from suite.predict import LATENCY_PASSES, Prediction
 from suite.record import Record, read
 from suite.run import run
 

@@ -9,8 +9,9 @@ import pytest
 from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 
 from suite.axes import Axes, Data, Known, Learning, Limits
+from suite.case import Case
 from suite.plan import Plan, plan
-from suite.predict import BUILD_SECONDS, IN_A_NETWORK, pass_seconds
+from suite.predict import BUILD_SECONDS, IN_A_NETWORK, pass_seconds, predict
 from suite.simulate import Simulated, simulate
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
@@ -222,6 +223,19 @@ def test_a_training_that_does_not_fit_takes_its_batch_in_parts() -> None:
     assert tight.peak_bytes == 8 * needed
     assert tight.pass_seconds == pytest.approx(roomy.pass_seconds, rel=1e-3)
     assert made(asked, Limits(1e6, needed // 2)).cases[0].status == "too_large"
+
+
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "sdpa"), ("cuda", "math")])
+def test_a_field_is_planned_as_it_is_taken_in_float64_with_its_graph(device: str, backend: str) -> None:
+    asked: list[Case] = []
+
+    def simulated(case: Case) -> Simulated:
+        asked.append(case)
+        return Simulated(8 if case.dtype == "float64" else 4, 0, {}, {}, {}, 0, 0, 0)
+
+    case = Case("field", "tiny", "isotropic", "none", "classification", 4, 32, 32, device=device, batch=3)
+    assert predict(case, simulated, MACHINE).peak_bytes == 8
+    assert asked[-1] == replace(case, mode="train", dtype="float64", backend=backend)
 
 
 @pytest.mark.parametrize("bad", [{"case_seconds": 0}, {"minutes": -1}, {"minutes": float("nan")}])

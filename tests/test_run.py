@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,22 @@ def test_static_comes_first_then_whole_resolutions_then_rounds(tmp_path: Path) -
     assert [o[0] for o in order] == [True] * 4 + [False] * (len(order) - 4)
     assert [o[1:] for o in order[4:]] == sorted(o[1:] for o in order[4:])
     assert worker.starts == 3, "one process for each round"
+
+
+def test_a_network_is_built_once_for_all_that_infers(tmp_path: Path) -> None:
+    """Its cases follow each other, those that train last; the cheapest network comes first."""
+    worker = FakeWorker()
+    made = planned(32, 64, metrics="memory,latency", modes=("inference", "train"), rounds=2)
+    dear = [replace(p, seconds=99.0) if p.case.design == "tiny" and p.case.mode == "train" else p for p in made.cases]
+    ran(Plan(tuple(dear)), tmp_path, worker)
+    for round in (0, 1):
+        seen = [(c.height, c.design, c.mode) for c in worker.seen if c.round == round]
+        assert [alike for alike, _ in groupby(seen)] == [
+            (side, design, mode)
+            for side in (32, 64)
+            for design in ("convnet", "tiny")
+            for mode in ("inference", "train")
+        ]
 
 
 def test_accuracy_comes_after_the_first_round(tmp_path: Path) -> None:
