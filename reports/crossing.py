@@ -84,6 +84,21 @@ def _extrapolated(x: np.ndarray[Any, Any], gain: np.ndarray[Any, Any]) -> dict[s
     return {"kind": "extrapolated"} | dict(zip(ANSWER[1:], map(float, np.exp(root)), strict=True))
 
 
+def held(frame: pd.DataFrame) -> pd.DataFrame:
+    """The peaks of a tidy frame, measured or predicted, with what rests beside them: all that a memory has to hold.
+
+    Beside a prediction stands the most that rested in the same setting at any size, for weights hardly grow.
+    """
+    network = [name for name in CURVE if name != "metric"]
+    resting = frame[(frame["metric"] == "resting_bytes") & (frame["status"] == "ok")]
+    own = resting[[*network, "resolution", "value"]].rename(columns={"value": "own"})
+    most = resting.groupby(network, as_index=False)["value"].max().rename(columns={"value": "most"})
+    peaks = frame[frame["metric"].isin(["peak_bytes", PREDICTIONS["peak_bytes"]])]
+    peaks = peaks.merge(own, "left", [*network, "resolution"]).merge(most, "left", network)
+    beside = peaks["own"].fillna(peaks["most"]).fillna(0.0)
+    return peaks.assign(**{end: peaks[end] + beside for end in ("value", "low", "high")})
+
+
 def largest(frame: pd.DataFrame, metric: str, limit: float) -> pd.DataFrame:
     """For each network of a tidy frame, the largest side at which a metric (peak_bytes, latency_ms) is within a limit.
 

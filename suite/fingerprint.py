@@ -88,9 +88,10 @@ def _conditions(device: str) -> dict[str, Any]:
         "quota": _text(Path("/sys/fs/cgroup/cpu.max")) or None,
         "preload": os.environ.get("LD_PRELOAD"),
         "memory_bytes": psutil.virtual_memory().total,
-        "available_bytes": available_bytes(device),  # of the device
+        "available_bytes": available_bytes(),
     }
-    return now | (_nvidia_smi(device, GPU_NOW) if device != "cpu" else {}) | dict(_source())
+    gpu = {} if device == "cpu" else {"gpu_available_bytes": available_bytes(device)} | _nvidia_smi(device, GPU_NOW)
+    return now | gpu | dict(_source())
 
 
 def _nvidia_smi(device: str, fields: list[str]) -> dict[str, str]:

@@ -97,7 +97,7 @@ def test_a_gpu_adds_its_name_driver_and_libraries_and_its_clocks_as_conditions(g
     assert (found["identity"]["gpu"], found["identity"]["driver"]) == ("Abacus 9000", "570.1")
     conditions = found["conditions"]
     assert (conditions["clocks.sm"], conditions["power.limit"]) == ("1980 MHz", "700.00 W")
-    assert conditions["available_bytes"] == 123, "of the device, not of the host"
+    assert conditions["gpu_available_bytes"] == 123 < conditions["available_bytes"], "that of the host stands beside it"
     assert {c[1] for c in gpu if c[0] == "nvidia-smi"} == {"--id=GPU-of-cuda:1"}
 
 

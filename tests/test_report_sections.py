@@ -109,6 +109,33 @@ def test_the_memory_that_was_free_is_a_limit() -> None:
     small = {"identity": {}, "conditions": {"available_bytes": 32 * 2**20}}
     cells = table(document([replace(r, machine=small) for r in records]), "limits")["classification"]["vit"]
     assert cells["Within 32.0 MiB free at the start"].value == pytest.approx(64 * math.sqrt(32), rel=0.01)
+    heavy = [
+        replace(r, machine=small, metrics=r.metrics | {"resting_bytes": Metric(16 * 2**20, "bytes")}) for r in records
+    ]
+    cells = table(document(heavy), "limits")["classification"]["vit"]
+    assert cells["Within 32.0 MiB free at the start"].value == pytest.approx(64 * math.sqrt(16), rel=0.1), (
+        "with weights"
+    )
+
+
+def test_each_device_has_its_own_memory() -> None:
+    """The GPU's is too small for 512, the host's is not; where nobody kept the GPU's, the host's does not stand in."""
+    conditions = {"available_bytes": 10**9, "gpu_available_bytes": 40 * 2**20}
+    records = [
+        made(
+            network("vit", quantity="memory", height=s, width=s, device=device),
+            {"peak_bytes": Metric(2**20 * (s / 64) ** 2, "bytes")},
+            machine={"identity": {}, "conditions": conditions},
+        )
+        for s in (64, 128, 256, 512)
+        for device in ("cpu", "cuda")
+    ]
+    rows = table(document(records), "limits")
+    assert rows["classification · cpu"]["vit"]["Within 954 MiB free on cpu at the start"].text == "≈ 1\u202f976"
+    assert rows["classification · cuda"]["vit"]["Within 40.0 MiB free on cuda at the start"].text == "405"
+    conditions.pop("gpu_available_bytes")
+    (alone,) = [t for t in document(records).tables() if t.name == "limits"]
+    assert [h.under for h in alone.headings if "iB" in h.text] == ["free at the start"]
 
 
 def learnt(name: str, *scores: float, **case: Any) -> list[Record]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from reports.colours import Style
-from reports.crossing import REACH, REFERENCE, crossovers, largest
+from reports.crossing import REACH, REFERENCE, crossovers, held, largest
 from reports.document import GAP, Block, Cell, Figure, Gallery, Heading, Part, Piece, Section, Table
 from reports.document import Row as Line
 from reports.figures.dots import Dot, dots
@@ -21,7 +21,7 @@ from reports.growth import CURVE, STATED_BY, exponents, stated
 from reports.units import number, title
 from suite.record import Record
 
-NEEDED = "design status value low high interval pixels resolution".split()
+NEEDED = "design device status value low high interval pixels resolution".split()
 DRAWN = ("latency_ms", "peak_bytes", "macs")
 TIMES_MS = (100.0, 1000.0, 10_000.0)
 STATED = (
@@ -34,8 +34,8 @@ CROSSED = (
     "setting. In italics: extrapolated from the fitted laws, not measured."
 )
 WITHIN = (
-    "The largest side that fits. In italics: predicted by the plan, or extrapolated from the fitted laws, not "
-    "measured. Beyond: even the largest size of the run is far within the limit."
+    "The largest side that fits, with weights and images beside the peak. In italics: predicted by the plan, or "
+    "extrapolated from the fitted laws, not measured. Beyond: even the largest size of the run is far within the limit."
 )
 
 
@@ -138,13 +138,13 @@ def _crossings(frame: pd.DataFrame) -> Iterator[Part]:
 
 
 def _limits(frame: pd.DataFrame, records: Sequence[Record]) -> Iterator[Part]:
-    """Of each cost setting: the largest size within the machine's memory and within a few times."""
-    limits = [("latency_ms", t) for t in TIMES_MS]
-    if free := _free(records):
-        limits.insert(0, ("peak_bytes", free))
+    """Of each cost setting: the largest size within the memory of its device and within a few times."""
+    free = _free(records)
+    limits = [*(("peak_bytes", b, d) for d, b in sorted(free.items())), *(("latency_ms", t, "") for t in TIMES_MS)]
     cells: dict[tuple[str, str], dict[str, dict[int, Cell]]] = {}
-    for i, (metric, limit) in enumerate(limits):
-        for row in rows_of(largest(frame, metric, limit)):
+    for i, (metric, limit, device) in enumerate(limits):
+        of_device = held(frame[frame["device"] == device]) if device else frame
+        for row in rows_of(largest(of_device, metric, limit)):
             cells.setdefault((row["task"], row["setting"]), {}).setdefault(row["series"], {})[i] = _place(row, LIMITS)
     blocks = tuple(
         Block(
@@ -153,9 +153,8 @@ def _limits(frame: pd.DataFrame, records: Sequence[Record]) -> Iterator[Part]:
         )
         for key, of in sorted(cells.items())
     )
-    heads = tuple(
-        Heading(f"Within {number(m, v)}", "free at the start" if m == "peak_bytes" else "") for m, v in limits
-    )
+    said = "free on {} at the start" if len(free) > 1 else "free at the start"
+    heads = tuple(Heading(f"Within {number(m, v)}", said.format(d) if d else "") for m, v, d in limits)
     if blocks:
         yield Part(
             "The largest size that fits",
@@ -163,11 +162,15 @@ def _limits(frame: pd.DataFrame, records: Sequence[Record]) -> Iterator[Part]:
         )
 
 
-def _free(records: Sequence[Record]) -> float | None:
-    """The least memory that was free while the run measured on the CPU, where its records say so."""
-    found = [r.machine.get("conditions", {}).get("available_bytes") for r in records if r.case.device == "cpu"]
-    numbers = [v for v in found if isinstance(v, (int, float)) and v > 0]
-    return min(numbers, default=None)
+def _free(records: Sequence[Record]) -> dict[str, float]:
+    """The least memory that was free on each device when a run began, where its records say so."""
+    found: dict[str, float] = {}
+    for record in records:
+        device, name = record.case.device, "available_bytes" if record.case.device == "cpu" else "gpu_available_bytes"
+        free = record.machine.get("conditions", {}).get(name)
+        if isinstance(free, (int, float)) and free > 0:
+            found[device] = min(found.get(device, math.inf), free)
+    return found
 
 
 CROSSES = {
