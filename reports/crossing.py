@@ -92,7 +92,7 @@ def held(frame: pd.DataFrame) -> pd.DataFrame:
     network = [name for name in CURVE if name != "metric"]
     resting = frame[(frame["metric"] == "resting_bytes") & (frame["status"] == "ok")]
     own = resting[[*network, "resolution", "value"]].rename(columns={"value": "own"})
-    most = resting.groupby(network, as_index=False)["value"].max().rename(columns={"value": "most"})
+    most = resting.groupby(network)["value"].max().rename("most").reset_index()
     peaks = frame[frame["metric"].isin(["peak_bytes", PREDICTIONS["peak_bytes"]])]
     peaks = peaks.merge(own, "left", [*network, "resolution"]).merge(most, "left", network)
     beside = peaks["own"].fillna(peaks["most"]).fillna(0.0)
