@@ -50,7 +50,8 @@ class Lambda(Mixer):
         v = self.normed(self.v_norm, self.to_v(x)).view(b, -1, self.depth, self.values)  # b n u e
         content = k.flatten(1, 2).mT @ v.flatten(1, 2)  # b k e: one function for all
         maps = v.permute(0, 3, 2, 1).reshape(-1, self.depth, y, x_)  # (b e) u y x
-        local = self.context(maps).view(b, -1, self.keys, y * x_).permute(0, 3, 2, 1)  # b n k e: one for each position
+        local = self.context(maps).view(b, -1, self.keys, y * x_)  # b e k n
+        local = local.permute(0, 3, 2, 1).contiguous()  # b n k e: one for each position, laid out for products
         out = (q.flatten(1, 2) @ content).view(b, y * x_, self.heads, -1) + q @ local  # b n h e
         return out.reshape(b, y, x_, d)
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q kᵀ / √e + bias) v: `b h n e`, `b h m e`, `b h m e` and what broadcasts to `b h n m` -> `b h n e`.
+    """softmax(q kᵀ / √e + bias) v: `b h n e`, `b h m e`, `b h m c` and what broadcasts to `b h n m` -> `b h n c`.
 
-    Each query must see a key. Away from CUDA the fused kernel has no gradient for a bias, and torch's own plain form
-    looks for queries that see none, at a third of the cost of all; this one does not.
+    Each query must see a key. Away from CUDA the fused kernel has no gradient for a bias and takes no values of another
+    width than the keys beside one; torch's own plain form looks for queries that see none, at half the cost of all.
     """
-    if bias is not None and bias.requires_grad and not q.is_cuda:
+    if bias is not None and not q.is_cuda and (bias.requires_grad or v.shape[-1] != k.shape[-1]):
         weights = (q * q.shape[-1] ** -0.5 @ k.mT).add_(bias)  # b h n m
         del bias  # it may be as large, and a caller that does not name it has it no longer
         weights = weights.softmax(-1)
