@@ -6,18 +6,17 @@ import inspect
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from avbench.find import card, find
-from avbench.noise import ROUNDS, Noise, keep, measure_noise
+from avbench.noise import ROUNDS, Noise, keep, log_file, measure_noise
 from suite.check import Finding, check
 from suite.fingerprint import fingerprint
-from suite.machine import Calibration, calibrate, default_device, default_threads, devices
+from suite.machine import Calibration, calibrate, default_device, default_threads, devices, require
 from suite.units import bytes_text, count_text, duration, parse_count
 from suite.worker import Worker
 
@@ -54,14 +53,17 @@ def line(finding: Finding) -> Text:
     return Text("FAIL  ", style="bold red") + Text(f"{finding.name}: {finding.problem}")
 
 
-def show_doctor(threads: int | None, as_json: bool, noise_minutes: float | None = None) -> None:
+def show_doctor(threads: int | None, as_json: bool, noise_minutes: float | None = None, device: str = "") -> None:
     """Prints the machine, its devices and how fast each is; its noise too, if minutes are given to measure it."""
     if noise_minutes is not None and not noise_minutes > 0:
         raise ValueError(f"--minutes is {noise_minutes:g}: it must be above 0")
-    threads = threads or default_threads()
-    found = diagnosis(threads)
+    if threads is not None and threads < 1:
+        raise ValueError(f"--threads is {threads}: it must be at least 1")
+    threads, device = threads or default_threads(), device or default_device()
+    require(device)
+    found = diagnosis(threads, device)
     if noise_minutes is not None:
-        found["noise"] = noise_here(found["identity"], threads, noise_minutes)
+        found["noise"] = noise_here(found["identity"], device, threads, noise_minutes)
     if as_json:
         json.dump(found | {"noise": as_json_of(found["noise"])} if "noise" in found else found, sys.stdout, indent=1)
         print()
@@ -78,18 +80,17 @@ def show_doctor(threads: int | None, as_json: bool, noise_minutes: float | None 
         console.print("\n".join(spoken_noise(found["noise"])))
 
 
-def diagnosis(threads: int) -> dict[str, Any]:
+def diagnosis(threads: int, device: str) -> dict[str, Any]:
     """All that doctor knows without measuring for long, fit for JSON."""
-    device = default_device()
     measured = [calibrate(name, "float32", threads) for name in dict.fromkeys(("cpu", device))]
     return fingerprint(device) | {"devices": devices(), "calibration": [asdict(speed) for speed in measured]}
 
 
-def noise_here(identity: dict[str, Any], threads: int, minutes: float) -> Noise:
+def noise_here(identity: dict[str, Any], device: str, threads: int, minutes: float) -> Noise:
     """The noise of this machine, measured now and kept for later sweeps."""
-    said = f"measuring noise for {duration(60 * minutes)} ..."
-    with TemporaryDirectory() as folder, Console(stderr=True).status(said):
-        found = measure_noise(default_device(), threads, minutes, lambda: Worker(log=Path(folder) / "worker.log"))
+    log_file().unlink(missing_ok=True)
+    with Console(stderr=True).status(f"measuring noise for {duration(60 * minutes)} ..."):
+        found = measure_noise(device, threads, minutes, partial(Worker, log=log_file()))
     keep(found, identity)
     return found
 

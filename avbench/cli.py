@@ -156,11 +156,12 @@ def doctor(
     threads: Annotated[int | None, typer.Option(help="Of the CPU; by default all.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Measure what difference a sweep can see here.")] = False,
     minutes: Annotated[float, typer.Option(help="For --noise.")] = 2.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; by default cuda where there is one.")] = "",
 ) -> None:
     """This machine: versions, devices, free memory, how fast it is, and how noisy."""
     from avbench.checking import show_doctor
 
-    show_doctor(threads, as_json, minutes if noise else None)
+    show_doctor(threads, as_json, minutes if noise else None, device)
 
 
 @app.command()

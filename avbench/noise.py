@@ -33,6 +33,7 @@ NETWORKS = ("vit", "swin", "conv")  # large products, many small operators, conv
 METRICS = ("latency_ms", "cpu_ms", "device_ms")
 ROUNDS = (3, 5, 10)  # of a sweep by default, and of some that look closer
 PAIRS = 3  # at least, however short the time
+OF_LAUNCHES = {"launch_bound", "launches_counted"}  # marks of a network, not of a disturbance
 CASE_S = 60.0
 DESIGNS = 34  # of a sweep, which lend each other their spread
 SWEEPS, SEEN = 120, 0.9
@@ -90,7 +91,7 @@ def one_process(cases: Sequence[Case], number: int, worker: Callable[[], Measure
         for case in random.sample(cases, len(cases)):
             record = process.measure(replace(case, round=number), CASE_S, 2**34)
             if record.status != "ok":
-                raise ValueError(f"{case.design} gives no latency ({record.status}: {record.reason}): see worker.log")
+                raise ValueError(f"{case.design} gives no latency ({record.status}: {record.reason}): see {log_file()}")
             records[case.design] = record
     return records
 
@@ -103,7 +104,7 @@ def noise_of(processes: Sequence[dict[str, Record]], device: str, threads: int) 
         for metric in METRICS
         if metric in processes[0][networks[0]].metrics
     }
-    marks = [bool(set(r.notes.get("marks", ())) - {"launch_bound"}) for p in processes for r in p.values()]
+    marks = [bool(set(r.notes.get("marks", ())) - OF_LAUNCHES) for p in processes for r in p.values()]
     return Noise(
         device=device,
         threads=threads,
@@ -173,9 +174,14 @@ def conditions_of(identity: dict[str, Any], device: str, threads: Sequence[int])
 
 
 def place(identity: dict[str, Any], device: str, threads: int) -> Path:
-    """The file for the noise of a machine, on one device at one thread count."""
-    name = f"{machine_name({'identity': identity})}, {device}, {threads}"
+    """The file for the noise of a machine, on one device at one thread count. cuda is cuda:0."""
+    name = f"{machine_name({'identity': identity})}, {'cuda:0' if device == 'cuda' else device}, {threads}"
     return cache_folder() / f"noise-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+
+
+def log_file() -> Path:
+    """Where the processes of the last measurement say what went wrong."""
+    return cache_folder() / "noise.log"
 
 
 def cache_folder() -> Path:

@@ -27,7 +27,7 @@ class Timing:
     cpu_samples_ms: list[float]  # CPU time of this process, all threads
     calls_per_sample: int
     stopped_by: str  # interval: under 1 %; noise: it is stable; time: the seconds were over
-    marks: tuple[str, ...] = ()  # contended, stolen, throttled; on CUDA launch_bound
+    marks: tuple[str, ...] = ()  # contended, stolen, throttled; on CUDA launch_bound, launches_counted
     contended_samples: int = 0
     steal_ms: float = 0.0  # taken by other guests of the host, all cores
     involuntary_switches: int = 0

@@ -66,6 +66,9 @@ def install(monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
             self.at = max(device.host, device.free)
             device.used.add(device.current)
 
+        def query(self) -> bool:
+            return device.host >= self.at
+
         def synchronize(self) -> None:
             device.host = max(device.host, self.at)
 

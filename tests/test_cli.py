@@ -144,9 +144,14 @@ def test_plan_prints_every_case_and_the_total(capsys: pytest.CaptureFixture[str]
 def test_plan_says_what_a_memory_holds(capsys: pytest.CaptureFixture[str], mine: str) -> None:
     asked = ("plan", mine, "--task", "classification", "--res", "32,64", "--mode", "inference,train", "--fits")
     code, out, _ = call(capsys, *asked, "20MB")
-    assert code == 0 and "20.0 MB. Predicted, nothing was allocated" in out
+    assert (
+        code == 0
+        and "20.0 MB. Predicted, nothing was allocated" in out
+        and "10 were within 5 %" in " ".join(out.split())
+    )
     few, many = (json.loads(call(capsys, *asked, memory, "--json")[1]) for memory in ("20MB", "200MB"))
     assert [row["mode"] for row in few] == ["inference", "train"]
+    assert all("10 were within 5 %" in row["rests_on"] for row in few)
     for less, more in zip(few, many, strict=True):
         assert all(less[name] < more[name] for name in ("memory_bytes", "largest_px", "batch@32", "batch@64"))
     (header, *_) = call(capsys, *asked, "20MB", "--csv")[1].splitlines()
@@ -276,3 +281,8 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert "MAC/s" in call(capsys, "doctor", "--threads", "1")[1]
     code, _, error = call(capsys, "doctor", "--noise", "--minutes", "0")
     assert (code, error) == (2, "avbench: --minutes is 0: it must be above 0\n")
+    for threads in ("0", "-1"):
+        code, _, error = call(capsys, "doctor", "--threads", threads)
+        assert (code, error) == (2, f"avbench: --threads is {threads}: it must be at least 1\n")
+    code, _, error = call(capsys, "doctor", "--device", "tpu")
+    assert code == 2 and "there is no device tpu" in error

@@ -48,6 +48,14 @@ def test_a_short_sleep_would_have_counted_the_launches(device: Device, monkeypat
     monkeypatch.setattr(clock_cuda, "MOST_CYCLES", clock_cuda.LEAST_CYCLES)
     timing = timed(device, lambda x: [device.kernel(0.002) for _ in range(500)])
     assert min(timing.device_samples_ms) > 4
+    assert "launches_counted" in timing.marks
+
+
+def test_launches_of_a_long_training_step_do_not_count(device: Device) -> None:
+    """Launching takes 100 ms, of which the kernels need 60."""
+    timing = timed(device, lambda x: [device.kernel(0.006) for _ in range(10_000)], seconds=0.5)
+    assert timing.device_samples_ms == pytest.approx([60.0] * len(timing.samples_ms))
+    assert timing.marks == ("launch_bound",)
 
 
 @pytest.mark.parametrize(("cache", "expected"), [("cold", 3.0), ("warm", 2.0)])
@@ -84,6 +92,7 @@ def test_a_call_that_waits_for_the_device_is_timed_too(device: Device) -> None:
     timing = timed(device, call)
     assert timing.samples_ms == pytest.approx([2.02] * len(timing.samples_ms))
     assert timing.device_samples_ms == pytest.approx([2.01] * len(timing.samples_ms))
+    assert timing.marks == ("launches_counted",), "no sleep hides the second launch"
 
 
 def test_it_warms_up_until_the_device_is_steady(device: Device) -> None:

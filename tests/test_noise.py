@@ -139,6 +139,25 @@ def test_what_was_measured_is_known_to_later_sweeps_of_this_machine_alone() -> N
     assert "the least difference that a sweep shows" in said[1] and found.measured in said[1]
 
 
+def test_cuda_is_its_first_device() -> None:
+    found = replace(measured(0.01), device="cuda")
+    keep(found, IDENTITY)
+    assert last_known(IDENTITY, "cuda:0", 1) == last_known(IDENTITY, "cuda", 1) == found
+    assert last_known(IDENTITY, "cuda:1", 1) is None
+
+
+def test_the_log_that_a_failure_names_is_there_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    def logging(log: Path) -> Shaky:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("Traceback")
+        return Shaky(0.01, status="error")
+
+    monkeypatch.setattr(checking, "Worker", logging)
+    with pytest.raises(ValueError, match="see ") as raised:
+        checking.noise_here(IDENTITY, "cpu", 1, 1.0)
+    assert Path(str(raised.value).rpartition("see ")[2]).read_text() == "Traceback"
+
+
 def test_a_file_that_is_none_is_as_no_file() -> None:
     keep(measured(0.01), IDENTITY).write_text('{"identity": {}, "spread": 3}')
     assert last_known(IDENTITY, "cpu", 1) is None
