@@ -149,11 +149,21 @@ def test_a_search_never_sees_test_images_nor_trains_on_validation() -> None:
     assert len({tuple(image.flatten().tolist()) for image in drawn}) == 6
 
 
-def test_one_picture_is_too_few_for_a_search(tmp_path: Path) -> None:
+def one_picture(root: Path) -> dict[str, Any]:
+    """What makes a case segment a folder with one picture to train and one to test."""
     for split, kind in product(("train", "test"), ("images", "masks")):
-        (folder := tmp_path / split / kind).mkdir(parents=True)
+        (folder := root / split / kind).mkdir(parents=True)
         Image.fromarray(np.array([[0] * 8 + [1] * 8] * 16, np.uint8)).save(folder / "one.png")
-    record = measured(design="tiny", data=f"folder:{tmp_path}", task="segmentation", classes=2, lrs=(1e-3, 2e-3))
+    return {"design": "tiny", "data": f"folder:{root}", "task": "segmentation", "classes": 2}
+
+
+def test_a_folder_has_no_ground_so_no_foreground_is_scored(tmp_path: Path) -> None:
+    metrics = measured(**one_picture(tmp_path), train_images=16).metrics
+    assert "miou" in metrics and "foreground" not in metrics
+
+
+def test_one_picture_is_too_few_for_a_search(tmp_path: Path) -> None:
+    record = measured(**one_picture(tmp_path), lrs=(1e-3, 2e-3))
     assert record.status == "error" and "add pictures, or leave out --lr-search" in record.reason
 
 

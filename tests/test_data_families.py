@@ -30,7 +30,7 @@ SMALL = Grid(64, 64)
 def counted(answers: Tensor, targets: Tensor, classes: int) -> tuple[float, float]:
     """mIoU, and the share of the foreground that is right."""
     counts = score.counts(answers, targets, classes)
-    return score.miou(counts).value, score.foreground(counts)
+    return score.miou(counts).value, score.foreground(counts, 0)
 
 
 # ------------------------------------------------------------------------------------------------------------ grating

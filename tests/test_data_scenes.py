@@ -7,11 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.data.dice import Dice
 from suite.data.scene import FADING, Scene, draw
@@ -29,6 +31,24 @@ def source(family: str, seed: int = 0) -> Source:
     return load(f"scenes:{family}", family_named(family).TASK, seed)
 
 
+class Heard(TorchDispatchMode):
+    """The names of torch's operators, as they are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def drawn(source: Source, first: int, device: str = "cpu") -> None:
+    """Two images of every split."""
+    for split in ("train", "test", *source.further):
+        source.batch(split, range(first, first + 2), Grid(16, 16), device)
+
+
 def quiet(family: str, split: str, n: int) -> Scene:
     """Scenes without noise, which is drawn anew at every size."""
     return replace(Scenes(family, 0).scene(split, range(n)), noise=None)
@@ -44,6 +64,32 @@ def alone(scene: Scene, place: int) -> Scene:
 def test_the_dice_fall_as_they_always_did() -> None:
     thrown = Dice("cue train 0", [0, 7]).throw(2)
     assert (thrown * 2**24).long().tolist() == [[5202008, 12911712], [13039542, 10487374]]
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_a_later_batch_waits_for_nothing(family: str) -> None:
+    """Whatever is made of numbers of Python's (`lift_fresh`), or becomes some, waits for the device on CUDA.
+
+    The dice of each split are made of NumPy's, and sent without waiting.
+    """
+    scenes = source(family)
+    drawn(scenes, 0)
+    with Heard() as heard:
+        drawn(scenes, 2)
+    assert heard.names.count("lift_fresh") == len(("train", "test", *scenes.further))
+    assert not {"_local_scalar_dense", "nonzero"} & set(heard.names)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("family", NAMES)
+def test_a_later_batch_does_not_wait_for_cuda(family: str) -> None:
+    scenes = source(family)
+    drawn(scenes, 0, "cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        drawn(scenes, 2, "cuda")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("family", NAMES)

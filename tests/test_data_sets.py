@@ -148,6 +148,13 @@ def test_cityscapes_scores_nineteen_classes() -> None:
     }  # fmt: skip
 
 
+def test_where_class_0_is_no_ground_there_is_no_foreground(tmp_path: Path) -> None:
+    makers = {"voc": voc, "pets": pets, "ade20k": ade20k, "cityscapes": cityscapes}
+    found = {kind: load(f"{kind}:{make(tmp_path / kind)}", "segmentation").ground for kind, make in makers.items()}
+    assert found == {"voc": 0, "pets": 0, "ade20k": None, "cityscapes": None}
+    assert load(f"pets:{tmp_path / 'pets'}", "classification").ground is None
+
+
 def test_imagenet(tmp_path: Path) -> None:
     source = load(f"imagenet:{imagenet(tmp_path)}", "classification")
     assert isinstance(source, Labelled)

@@ -20,8 +20,9 @@ def test_miou_is_that_of_one_confusion_matrix() -> None:
     found = score.miou(counts)
     assert found.value == pytest.approx(jaccard_score(targets[seen], answers[seen], average="macro"), abs=1e-12)
     assert found.low < found.value < found.high and found.n == 20
-    thing = seen & (targets > 0)
-    assert score.foreground(counts) == pytest.approx((answers == targets)[thing].double().mean().item())
+    for ground in (0, 2):
+        thing = seen & (targets != ground)
+        assert score.foreground(counts, ground) == pytest.approx((answers == targets)[thing].double().mean().item())
 
 
 def test_the_bootstrap_covers_what_it_should() -> None:

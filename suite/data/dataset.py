@@ -20,6 +20,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from suite.data.device import sent
 from suite.data.pictures import Picture, opened, own_size
 from suite.data.source import normalised
 from variants.contract import Grid
@@ -37,6 +38,7 @@ class Dataset(Generic[Target]):
     """Items by split, each a picture and its target, in an order of chance. What else a Source has, subclasses add."""
 
     resizing: ClassVar[str]
+    ground: int | None = None
     shift = 1 / 16
     further: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -80,9 +82,9 @@ class Dataset(Generic[Target]):
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""
         light, targets = zip(*self.examples(split, indices, size), strict=True)
-        images = torch.from_numpy(np.stack(light)).to(device).permute(0, 3, 1, 2).contiguous()  # b 3 Y X, in bytes
+        images = sent(torch.from_numpy(np.stack(light)), device).permute(0, 3, 1, 2).contiguous()  # b 3 Y X, in bytes
         images = images.float().div_(255)
-        return normalised(images, out=images), self.as_targets(torch.from_numpy(np.stack(targets)).to(device))
+        return normalised(images, out=images), self.as_targets(sent(torch.from_numpy(np.stack(targets)), device))
 
     def as_targets(self, targets: Tensor) -> Tensor:
         """Targets as a loss takes them, in int64."""

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.data.device import sent
+
 FACES = 512  # uniform numbers drawn for each image; a scene may use fewer
 
 
@@ -25,7 +27,7 @@ class Dice:
         for row, index in zip(raw, indices, strict=True):
             row[:] = np.random.Philox(key=number, counter=int(index) << 64).random_raw(FACES)
         uniform = (raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)  # 24 bits: exact in float32
-        self.uniform = torch.from_numpy(uniform).to(device)  # b FACES, in [0, 1)
+        self.uniform = sent(torch.from_numpy(uniform), device)  # b FACES, in [0, 1)
         self.used = 0
 
     def throw(self, count: int) -> Tensor:

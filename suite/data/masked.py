@@ -30,7 +30,11 @@ class Masked(Dataset[Picture]):
     resizing = "bicubic to the longer side, then padded; masks by nearest neighbour"
 
     def __init__(
-        self, name: str, items: Mapping[str, Sequence[Pair]], stands_for: Mapping[int, int] | None = None
+        self,
+        name: str,
+        items: Mapping[str, Sequence[Pair]],
+        stands_for: Mapping[int, int] | None = None,
+        ground: int | None = None,
     ) -> None:
         """`stands_for`: number in a mask -> class, or VOID. Without it the numbers that occur are the classes.
 
@@ -38,6 +42,7 @@ class Masked(Dataset[Picture]):
         Without a table all masks are read for that; else those that are the first CHECKED pixels of a split.
         """
         super().__init__(name, items)
+        self.ground = ground
         self.counts = cache(counts)
         if stands_for is None:
             everything = [pair for split in self.items.values() for pair in split]

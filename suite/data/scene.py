@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.noise import Noise
 from suite.data.shapes import Shape
@@ -77,12 +78,12 @@ class Scene:
 
     def moved(self, down: float, right: float) -> Scene:
         """Everything moved by so many sides."""
-        step = self.ground.new_tensor([down, right])
+        step = constant((down, right), self.ground)
         return replace(self, layers=tuple(replace(layer, centre=layer.centre + step) for layer in self.layers))
 
 
 class Family(Protocol):
-    """What a file in suite/data/families says.
+    """What a file in suite/data/families says. Where it is for segmentation, class 0 is the ground.
 
     It may name more to be scored by, see Source: `GROUPS`, a tuple of names that `Scene.group` gives places in, and
     `FURTHER`, a dict from the name of a split to what describes it from the dice of `test`.

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from suite.case import TASKS
+from suite.data.device import constant
 from variants.contract import Grid
 
 IGNORE = -100  # the target of a pixel that counts neither in a loss nor in a score: padding, and 255 in a mask file
@@ -47,6 +48,10 @@ class Source(Protocol):
     @property
     def chance(self) -> float:
         """The score of a guess: top-1 for classification, mIoU for segmentation."""
+
+    @property
+    def ground(self) -> int | None:
+        """The class of a pixel where nothing is; None where every class is of something, and for classification."""
 
     @property
     def shift(self) -> float:
@@ -119,5 +124,5 @@ def names_in(package: str) -> list[str]:
 
 def normalised(images: Tensor, out: Tensor | None = None) -> Tensor:
     """`b 3 Y X` of light from 0 to 1 -> the same minus MEAN, over STD; in `out`, which may be `images` itself."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    mean, std = (constant(v, images).view(3, 1, 1) for v in (MEAN, STD))
     return torch.sub(images, mean, out=out).div_(std)

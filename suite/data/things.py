@@ -8,6 +8,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Name
 from suite.data.shapes import Regular, Shape
@@ -32,7 +33,7 @@ def things(
     `b m` each: shape and colour as places in words, label, and whether an image shows the object.
     """
     m = len(outlines)
-    shade = torch.tensor(HUES, device=colour.device)[colour] + dice.between(-SHADE, SHADE, 3 * m).unflatten(1, (m, 3))
+    shade = constant(HUES, centre)[colour] + dice.between(-SHADE, SHADE, 3 * m).unflatten(1, (m, 3))
     return tuple(
         Layer(
             shape=outline,
@@ -48,7 +49,7 @@ def things(
 
 def regular(dice: Dice, radius: Tensor, shape: Tensor, reach: float) -> list[Regular]:
     """Outlines of m objects, turned by chance: radii `b m` of at most `reach`, shapes `b m` as places in words."""
-    sides = torch.tensor(REGULAR, device=shape.device)[shape]
+    sides = constant(REGULAR, shape)[shape]
     angle = dice.between(0, 2 * pi, shape.shape[1])
     columns = (t[..., None, None].unbind(1) for t in (radius, sides, angle))  # b 1 1, m times each
     return [Regular(r, s, a, reach) for r, s, a in zip(*columns, strict=True)]
@@ -59,15 +60,15 @@ def in_cells(dice: Dice, cells: Tensor, columns: int, corner: Point, cell: Point
 
     The cells `b m` are counted along rows of so many columns, from the corner on; each has the height and width `cell`.
     """
-    area = radius.new_tensor(cell)
-    start = torch.stack([cells // columns, cells % columns], 2) * area + radius.new_tensor(corner)  # b m 2
+    area = constant(cell, radius)
+    start = torch.stack([cells // columns, cells % columns], 2) * area + constant(corner, radius)  # b m 2
     chance = dice.throw(2 * cells.shape[1]).unflatten(1, (-1, 2))
     return start + radius[..., None] + (area - 2 * radius[..., None]) * chance
 
 
 def free(dice: Dice, low: Point, high: Point, taken: Tensor, gap: float) -> tuple[Tensor, Tensor]:
     """A place `b 2` between two corners, at least `gap` from those taken `b m 2`; and whether TRIES found one: `b`."""
-    low_, high_ = taken.new_tensor(low), taken.new_tensor(high)
+    low_, high_ = constant(low, taken), constant(high, taken)
     tried = low_ + (high_ - low_) * dice.throw(2 * TRIES).unflatten(1, (TRIES, 2))  # b t 2
     fits = ((tried[:, :, None] - taken[:, None]).norm(dim=3) >= gap).all(2)  # b t
     first = fits.long().argmax(1)

@@ -138,7 +138,7 @@ class Cell:
         exam = self.exam(network, source, "test", size)
         if exam is None:
             return {}
-        metrics = self.known(source, size) | scores(self.case.task, exam.counts)
+        metrics = self.known(source, size) | scores(self.case.task, exam.counts, source.ground)
         metrics |= self.by_group(source, exam) | self.further(source, network, size)
         if count := getattr(network, "macs", None):  # models of others state no cost
             metrics["image_macs"] = Metric(count(size), "MAC")

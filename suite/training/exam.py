@@ -48,6 +48,8 @@ def examine(
     for first in range(0, n, batch):
         chosen = range(first, min(first + batch, n))
         pixels, targets = source.batch(split, chosen, size, str(device))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         start = perf_counter()
         logits = network(pixels)  # b k, or b k Y X
         if not logits.isfinite().all():  # waits for the device
@@ -63,12 +65,14 @@ def metric_of(task: str) -> str:
     return "top1" if task == "classification" else "miou"
 
 
-def scores(task: str, counts: Tensor) -> dict[str, Metric]:
-    """Metrics of counts `n 3 k`: the task's score with its interval, and beside mIoU the foreground's accuracy."""
+def scores(task: str, counts: Tensor, ground: int | None = None) -> dict[str, Metric]:
+    """Metrics of counts `n 3 k`: the task's score with its interval; beside mIoU, where one class is the ground, how
+    much of the others is right.
+    """
     found = score.top1(counts) if task == "classification" else score.miou(counts)
     metrics = {metric_of(task): Metric(found.value, "", found.low, found.high, found.n)}
-    if task == "segmentation":
-        metrics["foreground"] = Metric(score.foreground(counts), "", n=found.n)
+    if ground is not None:
+        metrics["foreground"] = Metric(score.foreground(counts, ground), "", n=found.n)
     return metrics
 
 

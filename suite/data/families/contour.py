@@ -21,6 +21,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Name, Scene
 from suite.data.shapes import Bar, Regular
@@ -50,7 +51,7 @@ def ceiling(size: Grid) -> float | None:
 def describe(dice: Dice) -> Scene:
     """Three curves of equally many dashes, one of them with the dot before its first dash."""
     which = dice.whole(len(LENGTHS))[:, 0]  # b
-    length = torch.tensor(LENGTHS, device=which.device)[which]
+    length = constant(LENGTHS, which)[which]
     chosen = dice.whole(CURVES)[:, 0]
     places, angles = curves(dice, length)  # b c (1 + k) 2, b c (1 + k): the first of each is the dot's
     light = dice.between(0.6, 0.9).expand(-1, 3)
@@ -105,4 +106,4 @@ def dot(centre: Tensor) -> Layer:
     disc, zero = Regular(DOT * one, 0 * one, 0 * one, DOT), torch.zeros_like(one[:, 0, 0], dtype=torch.int64)
     red = list(COLOURS).index("red")
     name = Name(zero + list(SHAPES).index("disc"), zero + red)
-    return Layer(disc, centre, one.new_tensor(HUES[red]).expand(len(one), -1), zero, name=name)
+    return Layer(disc, centre, constant(HUES[red], one).expand(len(one), -1), zero, name=name)

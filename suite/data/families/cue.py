@@ -17,6 +17,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Scene
 from suite.data.shapes import Regular
@@ -55,4 +56,4 @@ def patch(colour: Tensor) -> Layer:
     one = torch.ones(len(colour), 1, 1, device=colour.device)
     square = Regular(one * PATCH / sqrt(2), one * 4, one * pi / 4, reach=PATCH / 2)
     centre = one.new_full((len(colour), 2), PATCH / 2)
-    return Layer(square, centre, torch.tensor(HUES, device=colour.device)[colour], torch.zeros_like(colour))
+    return Layer(square, centre, constant(HUES, one)[colour], torch.zeros_like(colour))

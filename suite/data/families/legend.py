@@ -20,6 +20,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Scene
 from suite.data.shapes import Regular
@@ -65,6 +66,4 @@ def patch(slot: Tensor, colour: Tensor, present: Tensor) -> Layer:
     one = torch.ones(len(slot), 1, 1, device=slot.device)
     square = Regular(one * KEY / sqrt(2), one * 4, one * pi / 4, reach=KEY / 2)
     centre = torch.stack([torch.full_like(one[:, 0, 0], LEGEND / 2), (slot + 0.5) / SLOTS], 1)
-    return Layer(
-        square, centre, torch.tensor(HUES, device=slot.device)[colour], torch.zeros_like(slot), present=present
-    )
+    return Layer(square, centre, constant(HUES, one)[colour], torch.zeros_like(slot), present=present)

@@ -19,6 +19,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Scene
 from suite.data.shapes import Bar, Either, Regular, Ring, Shape
@@ -34,6 +35,7 @@ CELLS = 3  # a side: objects lie in different cells
 RADII = (0.12, 0.16)
 RING, BAR = 0.035, 0.03  # widths
 SIDES = tuple(max(SHAPES[name], 0) for name in CLASSES)
+SHAPE_OF = tuple(list(SHAPES).index(name) for name in CLASSES)  # the place in SHAPES of each class
 
 
 def ceiling(size: Grid) -> float:
@@ -56,7 +58,7 @@ def describe(dice: Dice, novel: bool = False, objects: int = OBJECTS) -> Scene:
     centre = in_cells(dice, cells, CELLS, (0, 0), (1 / CELLS, 1 / CELLS), radius)
     columns = (t[..., None, None].unbind(1) for t in (radius, angle, kind))
     outlines = [outline(*numbers) for numbers in zip(*columns, strict=True)]
-    shape = torch.tensor([list(SHAPES).index(name) for name in CLASSES], device=kind.device)[kind]
+    shape = constant(SHAPE_OF, kind)[kind]
     layers = things(dice, centre, outlines, shape, colour, kind + 1)
     return Scene(dice.between(0.35, 0.65).expand(-1, 3), layers, torch.zeros_like(cells[:, 0]))
 
@@ -65,7 +67,7 @@ def outline(radius: Tensor, angle: Tensor, kind: Tensor) -> Shape:
     """Of any class: `b 1 1` each."""
     ring = Ring(radius, torch.full_like(radius, RING), RADII[1])
     bar = Bar(2 * radius, torch.full_like(radius, BAR), angle, RADII[1] + BAR / 2)
-    full = Regular(radius, torch.tensor(SIDES, device=kind.device)[kind], angle, RADII[1])
+    full = Regular(radius, constant(SIDES, kind)[kind], angle, RADII[1])
     return Either(full, Either(ring, bar, kind == CLASSES.index("ring")), kind < CLASSES.index("ring"))
 
 

@@ -20,6 +20,7 @@ from math import pi
 
 import torch
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Scene
 from suite.data.things import free, regular, things
@@ -35,6 +36,7 @@ TILT = pi / 12  # radians: how far the direction may be from its class
 GAP = 0.19  # between the centres of any two objects
 OTHERS = 3  # objects at most, of other colours; how many is chance, because that eases learning
 RED, BLUE = (list(COLOURS).index(name) for name in ("red", "blue"))
+OTHER_HUES = tuple(i for i in range(len(COLOURS)) if i not in (RED, BLUE))
 
 
 def ceiling(size: Grid) -> float:
@@ -48,7 +50,7 @@ def describe(dice: Dice, moved: float = 0.0) -> Scene:
     turn = label[:, None] * (2 * pi / len(NAMES)) + dice.between(-TILT, TILT)  # b 1
     step = dice.between(*APART) * torch.cat([turn.sin(), turn.cos()], 1)  # b 2: from the red to the blue
     margin = RADII[1] + step.abs() / 2
-    middle = margin + (step.new_tensor([1, HALF]) - 2 * margin) * dice.throw(2)
+    middle = margin + (constant((1, HALF), step) - 2 * margin) * dice.throw(2)
     places, present = [middle - step / 2, middle + step / 2], [torch.ones_like(label, dtype=torch.bool)] * 2
     others = dice.whole(OTHERS + 1)[:, 0]
     for other in range(OTHERS):
@@ -56,9 +58,9 @@ def describe(dice: Dice, moved: float = 0.0) -> Scene:
         places.append(where)
         present.append(fits & (other < others))
     m = len(places)
-    hues = torch.tensor([i for i in range(len(COLOURS)) if i not in (RED, BLUE)], device=label.device)
-    colour = torch.cat([label.new_tensor([RED, BLUE]).expand(len(label), -1), hues[dice.whole(len(hues), OTHERS)]], 1)
-    which = label.new_tensor([1, 2, *[3] * OTHERS]).expand(len(label), -1)  # b m
+    hues = constant(OTHER_HUES, label)
+    colour = torch.cat([constant((RED, BLUE), label).expand(len(label), -1), hues[dice.whole(len(hues), OTHERS)]], 1)
+    which = constant((1, 2, *[3] * OTHERS), label).expand(len(label), -1)  # b m
     shape = dice.whole(len(REGULAR), m)
     outlines = regular(dice, dice.between(*RADII, m), shape, RADII[1])
     objects = things(dice, torch.stack(places, 1), outlines, shape, colour, which, torch.stack(present, 1))

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import torch
 
+from suite.data.device import constant
 from suite.data.dice import Dice
 from suite.data.scene import Layer, Name, Scene
 from suite.data.things import in_cells, regular, things
@@ -30,7 +31,7 @@ from variants.contract import Grid
 
 TASK, CHANCE = "segmentation", 218 / 387
 NAMES = ("ground", "once", "twice")
-OBJECTS = ((0, 0), (0, 0), (0, 1), (1, 0), (1, 1), (1, 1))  # outer and inner colour of each
+OBJECTS = ((0, 2), (0, 2), (0, 3), (1, 2), (1, 3), (1, 3))  # outer and inner colour of each, of a scene's four
 TWICE = (2, 2, 1, 1, 2, 2)  # how often it occurs, where it does
 NUMBERS = (3, 4, 6)
 GROUPS = tuple(f"objects{n}" for n in NUMBERS)
@@ -48,10 +49,10 @@ def describe(dice: Dice) -> Scene:
     """The first objects of OBJECTS, none of which touches another."""
     which = dice.whole(len(NUMBERS))  # b 1
     m = len(OBJECTS)
-    present = torch.arange(m, device=which.device) < torch.tensor(NUMBERS, device=which.device)[which]  # b m
+    present = torch.arange(m, device=which.device) < constant(NUMBERS, which)[which]  # b m
     hues = dice.order(len(HUES))[:, :4]  # b 4: two outer colours, two inner ones
-    outer, inner = (hues[:, [2 * part + pair[part] for pair in OBJECTS]] for part in (0, 1))  # b m
-    label = torch.tensor(TWICE, device=which.device).expand_as(outer)
+    outer, inner = (hues[:, constant(part, which)] for part in zip(*OBJECTS, strict=True))  # b m
+    label = constant(TWICE, which).expand_as(outer)
     cells = dice.order(CELLS * CELLS)[:, :m]
     radius = dice.between(*RADII, m)
     centre = in_cells(dice, cells, CELLS, (0, 0), (1 / CELLS, 1 / CELLS), radius)

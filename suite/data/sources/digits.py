@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 
+from suite.data.device import sent
 from suite.data.source import Source, normalised
 from suite.data.split import divided
 from variants.contract import Grid
@@ -21,6 +22,7 @@ class Digits:
     """White ink on black. A fifth of each digit is held out, the same ones always."""
 
     name, task, classes = "digits", "classification", 10
+    ground: int | None = None
     shift = 1 / 16  # half a pixel of the scan
     resizing = "bicubic, both sides"
     further: tuple[str, ...] = ()
@@ -58,9 +60,9 @@ class Digits:
     def batch(self, split: str, indices: Sequence[int], size: Grid, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """See Source.batch."""
         places = self.places[split][list(indices)]
-        light = self.light[places].to(device)
+        light = sent(self.light[places], device)
         light = functional.interpolate(light, (size.y, size.x), mode="bicubic", antialias=True).clamp(0, 1)
-        return normalised(light.expand(-1, 3, -1, -1)), self.label[places].to(device)
+        return normalised(light.expand(-1, 3, -1, -1)), sent(self.label[places], device)
 
 
 def source(detail: str, task: str, seed: int) -> Source:

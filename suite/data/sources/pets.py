@@ -27,7 +27,7 @@ def source(detail: str, task: str, seed: int) -> Source:
     images = {split: pictures(root, root / listed) for split, listed in LISTS.items()}
     if task == "segmentation":
         pairs = {split: [(picture, trimap(root, picture)) for picture in images[split]] for split in LISTS}
-        return Masked(f"pets:{root}", pairs, STANDS_FOR)
+        return Masked(f"pets:{root}", pairs, STANDS_FOR, ground=0)
     names = sorted({breed(picture) for picture in images["train"]}, key=str.lower)
     if strange := [picture for picture in images["test"] if breed(picture) not in names]:
         raise ValueError(f"{strange[0]} is of a breed that {root / LISTS['train']} does not list: add it there")

@@ -49,6 +49,10 @@ class Scenes:
         return self.module.CHANCE
 
     @property
+    def ground(self) -> int | None:
+        return 0 if self.task == "segmentation" else None
+
+    @property
     def described(self) -> dict[str, Callable[[Dice], Scene]]:
         """What describes each of the further splits."""
         return getattr(self.module, "FURTHER", {})

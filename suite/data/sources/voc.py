@@ -25,7 +25,7 @@ def source(detail: str, task: str, seed: int) -> Source:
         raise ValueError(f"voc holds pictures of several objects each, none for {task}: take segmentation")
     root = root_of("voc", detail, ("JPEGImages", "SegmentationClass", *LISTS.values()))
     items = {split: pairs(root, root / listed) for split, listed in LISTS.items()}
-    return Masked(f"voc:{root}", items, {number: number for number in range(CLASSES)})
+    return Masked(f"voc:{root}", items, {number: number for number in range(CLASSES)}, ground=0)
 
 
 def pairs(root: Path, listed: Path) -> list[tuple[Path, Path]]:
