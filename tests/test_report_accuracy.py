@@ -153,7 +153,7 @@ def test_only_designs_that_saw_as_many_images_are_compared() -> None:
     ]
     rows = tables(records)["accuracy-0-apart"]
     assert {name: cells["Group"].text for name, cells in rows.items()} == {
-        "swin": "saw 5,200 images", "vit": "1", "linear": "1", "rnn": "saw 5,100 to 8,000 images",
+        "swin": "saw 5\u202f200 images", "vit": "1", "linear": "1", "rnn": "saw 5\u202f100 to 8\u202f000 images",
     }  # fmt: skip
     assert [name for name, cells in rows.items() if cells["Behind the best"].text != GAP] == ["linear"]
     assert "among 1 pairs" in rows["linear"]["Behind the best"].why

@@ -9,6 +9,7 @@ from statistics import fmean
 from reports.accuracy import Pair, groups, pairs, trend
 from reports.document import Block, Cell, Heading, Table
 from reports.document import Row as Line
+from reports.escape import THIN
 from reports.frame import Row, grouped
 from reports.sections.cells import measured
 from reports.units import title
@@ -79,7 +80,8 @@ def _alone(row: Row, seen: Sequence[float]) -> Cell:
     if not row["repeats"] or not seen:
         return Cell(why="one seed")
     why = "others saw another number of images: not the same training"
-    return Cell(f"saw {' to '.join(f'{n:,.0f}' for n in dict.fromkeys((seen[0], seen[-1])))} images", why=why)
+    ends = " to ".join(f"{images:,.0f}".replace(",", THIN) for images in dict.fromkeys((seen[0], seen[-1])))
+    return Cell(f"saw {ends} images", why=why)
 
 
 def _beaten(pair: Pair | None) -> Cell:

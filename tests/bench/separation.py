@@ -152,11 +152,16 @@ def gathered(rows: pd.DataFrame, runs: Path | None, names: set[str]) -> pd.DataF
     parts = []
     for comparison in COMPARISONS:
         for name in comparison.commands():
-            trained = runs is not None and name in names and (runs / name / "records.jsonl").is_file()
-            fresh = [row for record in latest(read(runs / name)) for row in rows_of(record)] if runs and trained else []
+            fresh = trained(runs / name) if runs and name in names else []
             new = pd.DataFrame(fresh).assign(comparison=comparison.name, run=name)
             parts.append(new[rows.columns] if fresh else rows[rows.run == name])
     return pd.concat(parts, ignore_index=True)
+
+
+def trained(run: Path) -> list[dict[str, object]]:
+    """The rows of a run folder; none where it has no records yet."""
+    records = latest(read(run)) if (run / "records.jsonl").is_file() else []
+    return [row for record in records for row in rows_of(record)]
 
 
 def rows_of(record: Record) -> list[dict[str, object]]:
