@@ -19,7 +19,7 @@ from torch import Tensor
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.local import Local
-from variants.parts.neighbourhood import inside, neighbour_logits, neighbour_mix
+from variants.parts.neighbourhood import centred_side, inside, neighbour_logits, neighbour_mix
 from variants.parts.position import RelativeBias
 from variants.recipe import PYRAMID, Recipe, part
 
@@ -36,9 +36,7 @@ class Bilateral(Mixer):
         reach: float = 2.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        if side % 2 == 0:
-            raise ValueError(f"a neighbourhood needs a centre: choose an odd side, not {side}")
-        self.dim, self.side, self.sharpness = dim, side, 1 / (dim * tone**2)
+        self.dim, self.side, self.sharpness = dim, centred_side(side), 1 / (dim * tone**2)
         steps = torch.arange(side) - side // 2
         nearness = -(steps[:, None] ** 2 + steps**2).flatten() / (2 * reach**2)  # side²
         self.register_buffer("nearness", nearness, persistent=False)

@@ -22,6 +22,7 @@ from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.block import MakeMixer
 from variants.parts.downsample import Reduce
 from variants.parts.head import Mean
+from variants.parts.neighbourhood import centred_side
 from variants.parts.piece import Piece
 from variants.parts.stem import Patches
 from variants.recipe import PYRAMID, Recipe, part
@@ -34,9 +35,7 @@ class Depthwise(Mixer):
 
     def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned, side: int = 7) -> None:
         super().__init__()
-        if side % 2 == 0:
-            raise ValueError(f"a depthwise convolution needs a centre: choose an odd side, not {side}")
-        self.dim, self.side = dim, side
+        self.dim, self.side = dim, centred_side(side)
         self.conv = nn.Conv2d(dim, dim, side, padding=side // 2, groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:

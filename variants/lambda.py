@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.head import Mean
+from variants.parts.neighbourhood import centred_side
 from variants.parts.norm import BatchNorm2d, ToNorm
 from variants.recipe import BOTTLENECK, Recipe, part
 
@@ -34,14 +35,12 @@ class Lambda(Mixer):
     ) -> None:
         """`depth`: the intra-depth u, so many keys and values for each position, of which the lambdas are the sum."""
         super().__init__()
-        if side % 2 == 0:
-            raise ValueError(f"a local context needs a centre: choose an odd side, not {side}")
         self.dim, self.heads, self.keys, self.depth, self.values = dim, heads, keys, depth, dim // heads
         self.to_q = ToNorm(dim, heads * keys, bias=False)
         self.to_k = nn.Linear(dim, depth * keys, bias=False)
         self.to_v = ToNorm(dim, depth * self.values, bias=False)
         self.q_norm, self.v_norm = BatchNorm2d(heads * keys), BatchNorm2d(depth * self.values)
-        self.context = nn.Conv2d(depth, keys, side, padding=side // 2)
+        self.context = nn.Conv2d(depth, keys, centred_side(side), padding=side // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape

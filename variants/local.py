@@ -13,7 +13,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
-from variants.parts.neighbourhood import inside, neighbour_logits, neighbour_mix
+from variants.parts.neighbourhood import centred_side, inside, neighbour_logits, neighbour_mix
 from variants.parts.position import QueryRelative
 from variants.recipe import PYRAMID, Recipe, part
 
@@ -30,7 +30,7 @@ class Local(Mixer):
     ) -> None:
         """`bias` of the projections, and whether there is a projection `out` at all (SASA has neither)."""
         super().__init__()
-        self.dim, self.heads, self.side = dim, heads, side
+        self.dim, self.heads, self.side = dim, heads, centred_side(side)
         self.to_qkv = nn.Linear(dim, 3 * dim, bias)
         self.to_out = nn.Linear(dim, dim, bias) if out else nn.Identity()
         self.position = position(heads, dim // heads, Grid(1, 1), Grid(side, side))

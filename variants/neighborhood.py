@@ -22,6 +22,7 @@ from variants.contract import Card, Grid, Mixer, Positioned
 from variants.parts.block import Transformer
 from variants.parts.head import Mean
 from variants.parts.inward import inward_logits, inward_mix, keys_of, places_in_square
+from variants.parts.neighbourhood import centred_side
 from variants.parts.overlapping import Overlapping, Tokenizer
 from variants.parts.position import RelativeBias
 from variants.recipe import PYRAMID, Recipe, part
@@ -35,10 +36,8 @@ class Neighborhood(Mixer):
     policy = "neighbourhoods of {side} x {side} places, moved inward at the border, at every resolution"
 
     def __init__(self, dim: int, heads: int, grid: Grid, position: Positioned, side: int = 7) -> None:
-        if side % 2 == 0:
-            raise ValueError(f"a neighbourhood needs a centre: choose an odd side, not {side}")
         super().__init__()
-        self.dim, self.heads, self.side = dim, heads, side
+        self.dim, self.heads, self.side = dim, heads, centred_side(side)
         self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.position = position(heads, dim // heads, Grid(1, 1), self.offsets(Grid(side, side)))
 

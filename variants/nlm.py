@@ -18,7 +18,7 @@ from torch import Tensor
 
 from variants.bilateral import neighbours
 from variants.contract import Card, Grid, Mixer, Positioned
-from variants.parts.neighbourhood import inside, neighbour_logits, neighbour_mix
+from variants.parts.neighbourhood import centred_side, inside, neighbour_logits, neighbour_mix
 from variants.recipe import PYRAMID, Recipe, part
 
 
@@ -33,9 +33,8 @@ class NonLocalMeans(Mixer):
         self, dim: int, heads: int, grid: Grid, position: Positioned, side: int = 7, patch: int = 3, tone: float = 0.5
     ) -> None:
         super().__init__()
-        if side % 2 == 0 or patch % 2 == 0:
-            raise ValueError(f"neighbourhood and patch need a centre: choose odd sides, not {side} and {patch}")
-        self.dim, self.side, self.patch, self.sharpness = dim, side, patch, 1 / (dim * tone**2)
+        self.dim, self.sharpness = dim, 1 / (dim * tone**2)
+        self.side, self.patch = centred_side(side), centred_side(patch)
 
     def forward(self, x: Tensor) -> Tensor:
         _, y, x_, _ = x.shape

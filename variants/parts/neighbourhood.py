@@ -29,6 +29,13 @@ def centred(length: int, side: int) -> Axis:
     return Axis(length, -(side // 2), side, block_side(side))
 
 
+def centred_side(side: int) -> int:
+    """The side of a square that is centred on a place. ValueError if it is even."""
+    if side % 2 == 0:
+        raise ValueError(f"a square around a place needs a centre: choose an odd side, not {side}")
+    return side
+
+
 def in_turn(t: Tensor) -> Iterator[tuple[slice, slice]]:
     """Images and heads of `b h y x e`: on the CPU so few at once that what is cut from them stays in the caches."""
     b, h = t.shape[:2]
