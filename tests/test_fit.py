@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avbench.find import find, names
 from variants.contract import Grid, Mixer
+from variants.parts.piece import Piece
 from variants.parts.width import heads_for
 from variants.recipe import LAYOUTS, body_params, part
 from variants.vit import RECIPE as VIT
+from variants.vit import Attention
+from variants.window import Window
 
 NAMES = names()
 FIRST = ["conv", "local", "swin", "vit"]
@@ -91,3 +94,31 @@ def test_what_stands_in_a_record_is_numbers() -> None:
     assert str(one) != str(other)
     assert str(one) == str(replace(one, name="mine"))
     assert str(part(nn.Linear, bias=False)) == "Linear(bias=False)"
+
+
+def test_two_networks_have_two_texts() -> None:
+    """A case rests on the text: what is said of a recipe must be all that its network is made of."""
+    conv: Any = find("conv")
+    wide = replace(conv, layout=replace(conv.layout, stem_ratio=0.5))
+    one, two = (part(Attention), part(Window))
+    texts = [str(replace(conv, early=early, mixers=rest)) for early, rest in (((), (one, two)), ((one,), (two,)))]
+    assert len({str(conv), str(wide), *texts}) == 4
+
+
+class Plain(Piece):
+    """x + mix(norm(x)): a stranger's block without inner channels."""
+
+    def __init__(self, dim: int, out: int, inner: int, stride: int, grid: Grid, mixer: Any) -> None:
+        super().__init__()
+        self.norm, self.mix = nn.LayerNorm(dim), mixer(dim, grid)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mix(self.norm(x))  # type: ignore[no-any-return]  # a module
+
+
+def test_blocks_without_inner_channels_are_fitted_by_their_width() -> None:
+    plain = replace(VIT, name="plain", layout=replace(VIT.layout, block=part(Plain), depths=(2,)))
+    exact = body_params(plain.sized((256,), ()))
+    assert plain.fitted(exact).widths == (256,)
+    with pytest.raises(ValueError, match=r"^plain cannot weigh"):
+        plain.fitted(exact + exact // 50)

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 import torch
-from mixers import GRIDS, affine, built, counted, image, places, same
+from mixers import GRIDS, POSITION_NAMES, affine, built, counted, image, places, same
+from oracles import said, turned
 
+from variants.bilateral import Bilateral
 from variants.contract import Grid, Position
 from variants.convnext import Depthwise
+from variants.local import Local
+from variants.neighborhood import Neighborhood
+from variants.nlm import NonLocalMeans
 from variants.recipe import part
 
 NonLocal, Lambda = import_module("variants.nonlocal").NonLocal, import_module("variants.lambda").Lambda
@@ -26,12 +31,20 @@ def doubled() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def test_nonlocal() -> None:
-    """z = x + BN(W softmax(θ φᵀ) g), all n x n weights at once."""
+@pytest.mark.parametrize("position", POSITION_NAMES)
+def test_nonlocal(position: str) -> None:
+    """z = x + BN(W softmax(θ φᵀ + position) g), all n x n weights at once."""
     for grid in GRIDS:
-        mixer, x = built(NonLocal, grid, heads=1), image(grid)
-        theta, phi, g = mixer.to_qkv(x).flatten(1, 2).chunk(3, -1)  # b n d/2
-        y = mixer.to_out(((theta @ phi.mT).softmax(-1) @ g).view(2, grid.y, grid.x, 8))
+        mixer, x = built(NonLocal, grid, position, heads=1), image(grid)
+        theta, phi, g = mixer.to_qkv(x).chunk(3, -1)  # b y x d/2
+        theta, phi = (turned(mixer.position, t[..., None, :])[..., 0, :] for t in (theta, phi))
+        logits, reach = theta.flatten(1, 2) @ phi.flatten(1, 2).mT, Grid(2 * grid.y - 1, 2 * grid.x - 1)
+        logits = logits[:, None]  # b 1 n n: one head
+        for n, i in enumerate(places(grid)):
+            offsets = [(j[0] - i[0], j[1] - i[1]) for j in places(grid)]
+            logits[:, :, n] += said(mixer.position, theta[:, i[0], i[1]][:, None], offsets, reach)
+        mixed = logits.squeeze(1).softmax(-1) @ g.flatten(1, 2)
+        y = mixer.to_out(mixed.view(2, grid.y, grid.x, 8))
         same(mixer(x), x + torch.stack([affine(mixer.norm, y[..., c], c) for c in range(16)], -1))
 
 
@@ -86,7 +99,7 @@ def test_depthwise() -> None:
         same(mixer(x), out)
 
 
-@pytest.mark.parametrize("make", [Depthwise, Lambda])
+@pytest.mark.parametrize("make", [Depthwise, Lambda, Local, Neighborhood, Bilateral, NonLocalMeans])
 def test_an_even_side_is_refused(make: Any) -> None:
     with pytest.raises(ValueError, match="choose an odd side, not 4"):
         make(16, 2, Grid(3, 3), part(Position), side=4)

@@ -9,6 +9,7 @@ import torch
 from oracles import places, said, turned
 from torch import Tensor
 
+from avbench.find import find
 from variants.contract import Grid, Position
 from variants.parts.place import Learned, Nowhere, SinCos
 from variants.parts.position import QueryRelative, RelativeBias, Rotary
@@ -55,6 +56,15 @@ def test_logits_are_looked_up_by_offset(queries: Grid, keys: Grid, built_for: st
         found = position.double().logits(q, keys)
         assert found is not None
         torch.testing.assert_close(found.expand(2, 2, queries.n, keys.n), by_loops(position, q, queries, keys))
+
+
+def test_a_position_is_taken_where_any_mixer_takes_it() -> None:
+    """Also by one that only some stages have; a refusal speaks of the design."""
+    for name, taken in (("nonlocal", "bias"), ("botnet", "rotary"), ("performer", "rotary")):
+        assert find(name).with_position(taken).position_name == taken
+    for name, positions in (("performer", "learned, none, rotary, sincos"), ("conv", "learned, none, sincos")):
+        with pytest.raises(ValueError, match=f"^{name} takes the positions {positions}, not bias$"):
+            find(name).with_position("bias")
 
 
 def test_no_position_says_nothing() -> None:

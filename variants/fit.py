@@ -53,8 +53,13 @@ def widest(layout: Layout, params: int, weigh: Callable[[Layout], int]) -> Layou
 
 
 def deepened(layout: Layout, params: int, weigh: Callable[[Layout], int]) -> Layout:
-    """The layout with the inner widths at which weights that grow linearly with them would meet the budget."""
+    """The layout with the inner widths at which weights that grow linearly with them would meet the budget.
+
+    Its own ones where nothing grows with them, as in blocks that have none.
+    """
     once, twice = (weigh(with_ratio(layout, factor)) for factor in (1, 2))
+    if once == twice:
+        return with_ratio(layout, 1)
     low, high = RATIOS
     return with_ratio(layout, min(max(1 + (params - once) / (twice - once), low), high))
 

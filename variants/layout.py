@@ -88,6 +88,7 @@ class Layout:
         sizes = f"widths={self.widths} depths={self.depths} ratio={self.ratios or self.ratio} extra={self.extra}"
         heads = f"heads={self.heads}" if self.heads else f"head_width={self.head_width}"
         more = "".join(f" {name}={value}" for name in ("strides", "places") if (value := getattr(self, name)))
+        more += f" stem_ratio={self.stem_ratio}" if self.stem_ratio != 1 else ""
         return f"{self.name}[{self.stem} {self.block} {self.downsample} {sizes} {heads}{more}]"
 
 

@@ -1,8 +1,8 @@
 """Non-local network: a ResNet, and attention added behind its blocks.
 
-    z = x + BN(W softmax(θ φᵀ) g)     θ, φ, g linear in x, with half of its channels
+    z = x + BN(W softmax(θ φᵀ + position) g)     θ, φ, g linear in x, with half of its channels
 
-BN starts at zero, so that at first the ResNet is as it was.
+BN starts at zero, so that at first the ResNet is as it was. The paper has no position.
 
 Paper    Non-local Neural Networks, Wang et al. 2017 (1711.07971), embedded Gaussian form.
 Time     2 n d² for the projections, n² d for the mixing.
@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Position, Positioned
 from variants.conv import Conv
+from variants.parts.attend import attend
 from variants.parts.block import Bottleneck, MakeMixer
 from variants.parts.norm import BatchNorm2d
 from variants.parts.piece import Piece
@@ -44,6 +44,7 @@ class NonLocal(Mixer):
     """Attention without a scale, added to its input; `keys` and `values` channels, half of the input's if None."""
 
     card = Card("Non-local blocks", paper="1711.07971", year=2017, time="n² d", memory="n d")
+    takes = frozenset({"none", "bias", "query", "rotary"})
 
     def __init__(
         self, dim: int, heads: int, grid: Grid, position: Positioned,
@@ -59,19 +60,24 @@ class NonLocal(Mixer):
         self.to_out = nn.Linear(self.values, dim) if out else nn.Identity()
         self.norm = BatchNorm2d(dim)
         nn.init.zeros_(self.norm.weight)
+        self.position = position(heads, self.keys // heads, grid, grid)
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
-        qkv = self.to_qkv(x).flatten(1, 2).split([self.keys, self.keys, self.values], -1)  # b n, channels of each
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in qkv)  # b h n e
-        out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        qkv = self.to_qkv(x).split([self.keys, self.keys, self.values], -1)  # b y x, channels of each
+        q, k, v = (t.unflatten(-1, (self.heads, -1)) for t in qkv)  # b y x h e
+        q, k = self.position.turn(q), self.position.turn(k)
+        bias = self.position.logits(q.permute(0, 3, 1, 2, 4), Grid(y, x_))  # ... h n n, or None
+        q, k, v = (t.flatten(1, 2).transpose(1, 2) for t in (q, k, v))  # b h n e
+        out = attend(q, k, v, bias, scale=1.0)
         out = self.to_out(out.transpose(1, 2).reshape(b, y, x_, -1))
         return x + self.norm(out.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
     def macs(self, grid: Grid) -> int:
         out = 0 if isinstance(self.to_out, nn.Identity) else self.values * self.dim
         projections = self.dim * (2 * self.keys + self.values) + out
-        return grid.n * projections + grid.n**2 * (self.keys + self.values)
+        mixing = grid.n**2 * (self.keys + self.values) + self.position.macs(grid, grid)
+        return grid.n * projections + mixing
 
 
 class Followed(Piece):

@@ -29,7 +29,7 @@ class Performer(Mixer):
     """Softmax attention, estimated without bias by `features` random features, e ln e of them where 0 is given."""
 
     card = Card("Performer", paper="2009.14794", year=2020, time="n d m", memory="n h m + d m")
-    takes = frozenset({"none"})  # no logit of a query and a key is ever formed that could be biased
+    takes = frozenset({"none", "rotary"})  # q and k can be turned, but no logit is ever formed that could be biased
     policy = "as many random features at every resolution, drawn once with the weights"
 
     def __init__(
@@ -39,13 +39,15 @@ class Performer(Mixer):
         e = dim // heads
         self.dim, self.heads, self.features, self.eps = dim, heads, features or int(e * math.log(e)), eps
         self.to_qkv, self.to_out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.position = position(heads, e, grid, grid)
         self.register_buffer("frequency", orthogonal(self.features, e))
         self.frequency: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         b, y, x_, d = x.shape
-        qkv = self.to_qkv(x).view(b, y * x_, 3, self.heads, -1)
-        q, k, v = (t.transpose(1, 2) for t in qkv.unbind(2))  # b h n e, three times
+        q, k, v = self.to_qkv(x).view(b, y, x_, 3, self.heads, -1).unbind(3)  # b y x h e, three times
+        q, k = self.position.turn(q), self.position.turn(k)
+        q, k, v = (t.flatten(1, 2).transpose(1, 2) for t in (q, k, v))  # b h n e
         q, k = q * q.shape[-1] ** -0.25, k * k.shape[-1] ** -0.25
         q = self.positive(q @ self.frequency.mT, -1)  # b h n m
         k = self.positive(k @ self.frequency.mT - k.square().sum(-1, keepdim=True) / 2, (-2, -1))  # b h n m

@@ -96,9 +96,13 @@ class Recipe:
 
     @property
     def policy(self) -> str:
-        mixers = (mixer for stage in range(len(self.widths)) for mixer in self.mixers_of(stage))
-        parts = (self.layout.stem, self.place, *mixers)
+        parts = (self.layout.stem, self.place, *self.used)
         return "; ".join(dict.fromkeys(p.policy for p in parts if p.policy))
+
+    @property
+    def used(self) -> tuple[Part, ...]:
+        """The mixers of all stages, each once, in the order in which an image meets them."""
+        return tuple(dict.fromkeys(mixer for stage in range(len(self.widths)) for mixer in self.mixers_of(stage)))
 
     def mixers_of(self, stage: int) -> tuple[Part, ...]:
         """What the blocks of a stage take in turn."""
@@ -108,8 +112,8 @@ class Recipe:
         return (self.early[stage],)
 
     def __str__(self) -> str:
-        """The canonical text: equal for equal recipes, whatever their name."""
-        mixers = " ".join(str(p) for p in (*self.early, *self.mixers))
+        """The canonical text: equal for equal networks, whatever their name, and for no others."""
+        mixers = " | ".join(" ".join(map(str, parts)) for parts in (self.early, self.mixers) if parts)
         return f"{self.layout} {self.place} {self.position} [{mixers}] {self.head} {self.decoder}"
 
     def in_layout(self, layout: str) -> Recipe:
@@ -131,11 +135,10 @@ class Recipe:
         if position not in {"none", *PLACES, *POSITIONS}:
             names = ", ".join(("none", *PLACES, *POSITIONS))
             raise ValueError(f"no position is called {position!r}: choose one of {names}")
-        for mixer in self.mixers:
-            takes = mixer.make.takes  # type: ignore[attr-defined]  # a Mixer class
-            if position in POSITIONS and position not in takes:
-                known = ", ".join(sorted({*takes, *PLACES}))
-                raise ValueError(f"{mixer.make.__name__} takes the positions {known}, not {position}")
+        takes = {taken for mixer in self.used for taken in mixer.make.takes}  # type: ignore[attr-defined]  # Mixer classes
+        if position in POSITIONS and position not in takes:
+            known = ", ".join(sorted({*takes, *PLACES}))
+            raise ValueError(f"{self.name or 'this design'} takes the positions {known}, not {position}")
         place = PLACES.get(position, part(Nowhere))
         return replace(self, place=place, position=POSITIONS.get(position, part(Position)))
 
