@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from suite.case import TASKS
-from suite.check_mixer import Met, is_its_formula, keeps_padding_out, keeps_shape, meet
+from suite.check_mixer import LARGE, Met, is_its_formula, keeps_padding_out, keeps_shape, meet, reaches_all
 from suite.count import agreed_macs, formula_macs, parameters, torch_macs
 from suite.sentence import one_line
 from suite.step import loss_of, random_images, random_targets
@@ -86,6 +86,7 @@ def mixers(design: Design) -> Iterator[Finding]:
         for mixer in met:
             name = f"{mixer}, position {position}, on any grid"
             yield tried(f"{name}: shape, finite, each image alone", partial(keeps_shape, mixer))
+            yield tried(f"{name}: every parameter has a gradient", partial(reaches_all, mixer, LARGE))
             yield tried(f"{name}: padding leaks nothing", partial(keeps_padding_out, mixer))
             yield tried(f"{name}: costs what it states", partial(is_its_formula, mixer))
 
@@ -207,10 +208,10 @@ def rearranged(design: Design, layout: str, shrink: Shrink) -> str:
 
 
 def accepted(design: Design, positions: Iterable[str]) -> dict[str, Design]:
-    """The design with each of the positions that it takes."""
+    """The design with each of the positions that it takes. `refuses` says how it refuses the others."""
     forms = {}
     for position in positions:
-        with suppress(ValueError):
+        with suppress(Exception):
             forms[position] = design.with_position(position)
     return forms
 

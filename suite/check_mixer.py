@@ -18,6 +18,7 @@ from variants.contract import Grid, Mixer
 
 GRIDS = (Grid(1, 1), Grid(1, 7), Grid(5, 3), Grid(9, 8), Grid(13, 11))
 COUNTED = (*GRIDS, Grid(32, 24))
+LARGE = (Grid(9, 8), Grid(13, 11))  # large enough that every parameter has a use
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,24 @@ def keeps_shape(met: Met, grids: Sequence[Grid] = GRIDS) -> str:
             alone = torch.cat([met.mixer(image[None]) for image in x])
         if not torch.allclose(alone, out, 1e-7, 1e-9):
             return f"on the grid {grid} the output of an image changes with the rest of the batch"
+    return ""
+
+
+def reaches_all(met: Met, grids: Sequence[Grid]) -> str:
+    """Whether a finite gradient that is not zero reaches the input and every parameter, on grids where none is idle.
+
+    On a single row, say, what a mixer says of columns of one place changes nothing.
+    """
+    learnt = {name: p for name, p in met.mixer.named_parameters() if p.requires_grad}
+    for grid in grids:
+        x = torch.randn(1, grid.y, grid.x, met.dim, dtype=torch.float64, requires_grad=True)
+        out = met.mixer(x)
+        slopes = torch.autograd.grad((out * torch.randn_like(out)).sum(), (x, *learnt.values()), allow_unused=True)
+        for name, slope in zip(("its input", *learnt), slopes, strict=True):
+            if slope is None or not slope.any():
+                return f"on the grid {grid} no gradient reaches {name}"
+            if not slope.isfinite().all():
+                return f"on the grid {grid} the gradient of {name} is not finite"
     return ""
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avbench.find import find, folder, names
 from suite.check import contract, statements
-from suite.check_mixer import Met, is_its_formula, keeps_padding_out, keeps_shape, redrawn
+from suite.check_mixer import Met, is_its_formula, keeps_padding_out, keeps_shape, reaches_all, redrawn
 from variants.contract import Grid, Mixer, Position
 from variants.recipe import POSITIONS, Part, part
 from variants.vit import Attention
@@ -67,6 +67,9 @@ def test_a_mixer_is_right_on_every_grid(
     met = Met(built(mixer, other or grid, data.draw(st.sampled_from(sorted(kind.takes))), heads), 8 * heads)
     assert not keeps_shape(met, [grid])
     assert not keeps_padding_out(met, [grid])
+    keys = grid.reduced(getattr(met.mixer, "reduction", 1))
+    if min(keys.y, keys.x) > 1:  # along an axis with one key, weights are 1 and what makes them is idle
+        assert not reaches_all(met, [grid])
     assert not is_its_formula(met, [grid])
     if oracle := ORACLES.get(kind.__name__):
         x, out = met.run(grid, 2)
