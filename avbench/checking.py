@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from dataclasses import asdict
@@ -12,30 +11,26 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from avbench.find import card, find
+from avbench.find import find, text
 from avbench.noise import ROUNDS, Noise, keep, log_file, measure_noise
 from suite.check import Finding, check
 from suite.fingerprint import fingerprint
 from suite.machine import Calibration, calibrate, default_device, default_threads, devices, require
 from suite.units import bytes_text, count_text, duration, parse_count
 from suite.worker import Worker
+from variants.foreign import Foreign
 
 
 def show_check(name: str, params: str) -> int:
     """Prints each finding as it is made, and the verdict. Returns the exit code: 0 if everything holds, else 1."""
-    console, findings = Console(highlight=False, soft_wrap=True), []
-    for finding in check(find(name), parse_count(params), docstring(name)):
+    console, findings, design = Console(highlight=False, soft_wrap=True), [], find(name)
+    if isinstance(design, Foreign):
+        raise ValueError(f"{name} is a model of timm, which keeps no contract of ours: name a design or a file")
+    for finding in check(design, parse_count(params), text(name)):
         console.print(line(finding))
         findings.append(finding)
     console.print(verdict(name, findings))
     return 0 if all(finding.ok for finding in findings) else 1
-
-
-def docstring(name: str) -> str:
-    """That of the file which defines the design, once the design has been found."""
-    if ":" in name:
-        return inspect.getdoc(sys.modules[name.partition(":")[0]]) or ""
-    return card(name).text
 
 
 def verdict(name: str, findings: list[Finding]) -> str:

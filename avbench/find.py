@@ -15,6 +15,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -71,6 +72,16 @@ def find(name: str) -> Design:
     return cast("Design", replace(recipe, name=name))
 
 
+def text(name: str) -> str:
+    """The docstring of the file or module that a name leads to; nothing for a model of timm, which has none of ours."""
+    if name.startswith("timm:"):
+        return ""
+    if _is_path(name) or _is_packaged(name):
+        return card(name).text
+    offered = (point.module for point in entry_points(group=GROUP, name=name))
+    return inspect.getdoc(_imported(next(offered, name.partition(":")[0]), name)) or ""
+
+
 def folder() -> Path:
     """The folder of the package variants, found without importing it."""
     spec = importlib.util.find_spec("variants")
@@ -87,7 +98,7 @@ def _load(name: str) -> Any:
     if ":" in name:
         module, _, attribute = name.partition(":")
         return _attribute(_imported(module, name), attribute, name)
-    if (path := folder() / f"{name}.py").is_file() and _defines(_parsed(path), "RECIPE"):
+    if _is_packaged(name):
         return importlib.import_module(f"variants.{name}").RECIPE
     for point in entry_points(group=GROUP, name=name):
         return point.load()
@@ -96,6 +107,11 @@ def _load(name: str) -> Any:
 
 def _is_path(name: str) -> bool:
     return name.endswith(".py") or "/" in name or os.sep in name
+
+
+def _is_packaged(name: str) -> bool:
+    path = folder() / f"{name}.py"
+    return path.is_file() and _defines(_parsed(path), "RECIPE")
 
 
 def _run(path: Path) -> ModuleType:

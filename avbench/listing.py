@@ -6,16 +6,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from avbench.find import card, find, names
+from avbench.find import card, find, names, text
 from avbench.table import plain, show
-
-if TYPE_CHECKING:
-    from variants.contract import Design
 
 
 def listing(params: str = "") -> list[dict[str, Any]]:
@@ -32,16 +29,17 @@ def sizes(name: str, params: str) -> dict[str, Any]:
     """Parameters, multiply-adds at 224 pixels, depth, width and heads of a design at this budget."""
     import torch
 
+    from suite.count import torch_macs
     from suite.units import parse_count
-    from variants.contract import Grid
+    from variants.contract import REFERENCE
 
     design = find(name).fitted(parse_count(params))
     with torch.device("meta"):
-        network = design.build("classification", 1000, Grid(224, 224))
+        network = design.build("classification", 1000, REFERENCE).eval()
     counts = network.parameter_count()
     return {
         "params": counts["body"],
-        "macs": network.macs(Grid(224, 224)),
+        "macs": network.macs(REFERENCE) if hasattr(network, "macs") else torch_macs(network, REFERENCE),
         "depth": sum(getattr(design, "depths", ())) or None,
         "width": _joined(design.widths),
         "heads": _joined(getattr(design, "heads", ())),
@@ -65,8 +63,9 @@ def show_design(name: str, params: str) -> None:
 
     design = find(name)
     fitted, found = design.fitted(parse_count(params)), sizes(name, params)
+    stack = f"{found['depth']} blocks, widths {found['width']}, heads {found['heads']}"
     lines = {
-        "Layout": f"{design.layout_name}, {found['depth']} blocks, widths {found['width']}, heads {found['heads']}",
+        "Layout": f"{design.layout_name}, {stack}" if found["depth"] else design.layout_name,
         "Position": design.position_name,
         "Policy": design.policy,
         "Parameters": f"{found['params']:,} without the head ({params} asked for), {bytes_text(4 * found['params'])}",
@@ -74,7 +73,7 @@ def show_design(name: str, params: str) -> None:
         "Recipe": str(fitted),
     }
     console = Console()
-    console.print(Text(_text(name, design) + "\n"))
+    console.print(Text((text(name) or str(design)) + "\n"))
     for key, value in lines.items():
         console.print(Text(f"{key:14} ", style="bold") + Text(value))
 
@@ -96,14 +95,6 @@ def show_records(run: Path, as_json: bool, as_csv: bool) -> None:
     left_out = {"layout", "position", "backend", "compiled", "params_budget", "low", "high", "n", "dtype", "seed"}
     shown = {column: _short for column in COLUMNS if column not in left_out}
     show(rows(found), False, False, shown)
-
-
-def _text(name: str, design: Design) -> str:
-    """The docstring of the design's file, or of the recipe where it comes from elsewhere."""
-    try:
-        return card(name).text
-    except ValueError:
-        return str(design)
 
 
 def _short(value: Any) -> str:

@@ -9,16 +9,18 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from avbench import planning
+from avbench import checking, find, planning
 from avbench.cli import app, main
 from avbench.find import names
 from avbench.request import Request
+from suite.check import statements
 from suite.machine import Calibration
 from suite.record import read
 
@@ -59,6 +61,19 @@ class Mine(fakes.Fake):
 
 RECIPE = Mine("mine")
 '''
+
+
+FORGOT = """
+from torch import nn
+from variants.recipe import part
+
+
+class Forgot(nn.Module):
+    pass
+
+
+RECIPE = replace(RECIPE, mixers=(part(Forgot),))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +146,27 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert "An Image is Worth 16x16 Words" in out and "Multiply-adds" in out and "Policy" in out
 
 
+def test_show_a_model_of_timm(capsys: pytest.CaptureFixture[str]) -> None:
+    """It states no cost of its own, so it is counted."""
+    code, out, error = call(capsys, "show", "timm:resnet18")
+    assert code == 0, error
+    assert out.startswith("timm:resnet18") and "1.81G at 224 pixels" in out and "blocks" not in out
+
+
+@pytest.mark.parametrize("name", ["shallow", "sound:RECIPE"])
+def test_a_design_of_a_package_is_shown_and_checked(
+    capsys: pytest.CaptureFixture[str], mine: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By the name of its entry point, and as an importable recipe: what it says of itself stands in its module."""
+    Path("sound.py").write_text(SHALLOW)
+    point = EntryPoint("shallow", "sound:RECIPE", find.GROUP)
+    monkeypatch.setattr(find, "entry_points", lambda group, name="shallow": [point] if name == "shallow" else [])
+    monkeypatch.setattr(checking, "check", lambda design, params, text: statements(design, text))
+    assert "Shallow: ViT with a single block" in call(capsys, "show", name, "--params", "1M")[1]
+    code, out, error = call(capsys, "check", name)
+    assert (code, out.splitlines()[-1]) == (0, f"{name} keeps the contract: all 2 findings hold"), error
+
+
 def test_plan_prints_every_case_and_the_total(capsys: pytest.CaptureFixture[str], mine: str) -> None:
     code, out, _ = call(capsys, "plan", mine, *SMALL, "--rounds", "3")
     assert code == 0
@@ -190,6 +226,7 @@ def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[st
         ("plan vit --res 32 --json --csv", "choose one"),
         ("show vti", "did you mean vit"),
         ("check vti", "did you mean vit"),
+        ("check timm:resnet18", "is a model of timm, which keeps no contract of ours"),
         ("records nowhere", "holds no records.jsonl"),
         ("report nowhere", "holds no records.jsonl"),
         ("recommend nowhere --max-ms 0", "--max-ms is 0"),
@@ -272,6 +309,14 @@ def test_check_passes_a_sound_design_and_names_what_breaks(
     code, out, _ = call(capsys, "check", "./broken.py")
     assert code == 1
     assert "FAIL" in out and "disagree" in out and "it weighs" in out
+
+
+def test_check_goes_on_where_a_mixer_is_none(capsys: pytest.CaptureFixture[str], mine: str) -> None:
+    """A stranger who forgets to derive from Mixer reads what fails, to the last line."""
+    Path("forgot.py").write_text(SHALLOW + FORGOT)
+    code, out, error = call(capsys, "check", "./forgot.py")
+    assert (code, error) == (1, "")
+    assert "has no attribute 'takes'" in out and out.splitlines()[-1].startswith("./forgot.py breaks the contract")
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
