@@ -126,6 +126,11 @@ def test_local_attention_with_fixed_projections_is_the_bilateral_filter() -> Non
 WEIGHTLESS = {"conv", "convnext", "lambda", "mlp_mixer", "rnn", "vision_lstm"}
 
 
+def test_weightless_are_designs() -> None:
+    """A name that is gone, or misspelt, would excuse nothing."""
+    assert set(names()) >= WEIGHTLESS
+
+
 @pytest.mark.parametrize("name", [n for n in names() if n not in {"pixel", "downsample", "conv_stem", "hybrid_high"}])
 def test_every_design_is_probed(name: str) -> None:
     recipe: Any = find(name)

@@ -8,7 +8,8 @@ before each pair.
 
 Paper    MaxViT, Tu et al. 2022 (2204.01697).
 Time     4 n d² for the projections, 2 n w² d for the mixing: linear in n.
-Memory   n d: the fused kernel never stores the weights.
+Memory   n d. The fused kernel stores no weights; where windows are padded, mask and bias are h n w²
+         numbers, as the weights are in training on the CPU.
 Departs  what does not divide is padded, and what was padded is masked; no stochastic depth.
 """
 

@@ -7,7 +7,8 @@ opposite sides; these do not see each other.
 
 Paper    Swin Transformer, Liu et al. 2021 (2103.14030).
 Time     4 n d² for the projections, 2 n w² d for the mixing: linear in n.
-Memory   n d: the fused kernel never stores the weights.
+Memory   n d. The fused kernel stores no weights; where windows are shifted or padded, mask and bias are h n w²
+         numbers, as the weights are in training on the CPU.
 Departs  windows that reach beyond the grid are padded, and what was padded is masked; the authors let it be seen.
 """
 

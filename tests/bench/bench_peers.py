@@ -36,7 +36,7 @@ MORE_MEMORY = 1.02  # from here on a ratio of bytes, which has no noise, is said
 TEXT = """# Speed beside other implementations
 
 Each of our mixers against a public implementation of the same operator, at the same shape. A ratio under 1 says that
-ours takes less. Written by `inv bench-peers`, {date}: {machine}.
+ours takes less. Written by `inv bench-peers --rounds {rounds}`, {date}: {machine}.
 
 Time is CPU time of one process with one thread, float32, in {rounds} rounds of blocks that alternate; the ratio is the
 median over rounds, with its 95 % interval from the signs. Each pair has a process of its own. Memory is the most that
