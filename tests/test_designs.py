@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,14 +42,6 @@ MIXERS = {str(mixer): mixer for name in names() for mixer in mixers(name)}
 def built(mixer: Part, grid: Grid, position: str = "none", heads: int = 2, width: int = 8) -> Mixer:
     """The mixer alone, in float64, every parameter drawn anew so that no gate is shut and no bias is zero."""
     return redrawn(mixer(heads * width, heads, grid, POSITIONS.get(position, part(Position))))
-
-
-@pytest.fixture
-def doubled() -> Iterator[None]:
-    """Everything is built in float64, buffers too."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 GRIDS = st.builds(Grid, st.integers(1, 13), st.integers(1, 13))

@@ -46,12 +46,7 @@ POSITIVE = {  # weights above zero, of which each query gives out 1
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def doubled() -> Any:
-    """Everything is built in float64, buffers too."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 def whole(mixer: Any, x: Tensor, head: int | None = None) -> Tensor:

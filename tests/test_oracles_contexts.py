@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from itertools import product
 from typing import Any
@@ -23,12 +22,7 @@ from variants.recipe import part
 NonLocal, Lambda = import_module("variants.nonlocal").NonLocal, import_module("variants.lambda").Lambda
 
 
-@pytest.fixture(autouse=True)
-def doubled() -> Iterator[None]:
-    """Everything is built in float64, buffers too."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 @pytest.mark.parametrize("position", POSITION_NAMES)

@@ -10,17 +10,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixers import built, image, same
+from oracles import turned
 from torch import Tensor, nn
 
-from variants.contract import Grid, Mixer, Position
+from variants.contract import Grid
 from variants.efficient import Efficient
 from variants.linformer import Linformer
 from variants.mlp_mixer import TokenMLP
 from variants.nystrom import Nystrom, pseudo_inverse
 from variants.parts.over_grid import OverGrid
-from variants.parts.position import RelativeBias
 from variants.performer import Performer, orthogonal
-from variants.recipe import Part, part
 from variants.relu_linear import ReluLinear
 from variants.single_head import SingleHead
 from variants.vit import Attention
@@ -28,32 +28,14 @@ from variants.xcit import CrossCovariance
 
 GRIDS = st.builds(Grid, st.integers(1, 7), st.integers(1, 7))
 several = settings(max_examples=15)
-
-
-def built(mixer: Part, grid: Grid, heads: int = 2, width: int = 4, position: Any = Position) -> Any:
-    """The mixer in float64, every parameter drawn anew so that no gate is shut and no bias is zero."""
-    torch.set_default_dtype(torch.float64)  # buffers too
-    try:
-        module: Mixer = mixer(heads * width, heads, grid, position).eval()
-    finally:
-        torch.set_default_dtype(torch.float32)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return module
-
-
-def image(grid: Grid, dim: int, batch: int = 2) -> Tensor:
-    return torch.randn(batch, grid.y, grid.x, dim, dtype=torch.float64)
-
-
-def same(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 def heads_of(mixer: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """q, k and v of one image after another and one head after another: `b h n e`."""
-    q, k, v = mixer.to_qkv(x.flatten(1, 2)).chunk(3, -1)
-    return tuple(torch.stack(t.chunk(mixer.heads, -1), 1) for t in (q, k, v))  # type: ignore[return-value]
+    q, k, v = (t.unflatten(-1, (mixer.heads, -1)) for t in mixer.to_qkv(x).chunk(3, -1))  # b y x h e
+    q, k = (turned(getattr(mixer, "position", None), t) for t in (q, k))
+    return tuple(t.flatten(1, 2).transpose(1, 2) for t in (q, k, v))  # type: ignore[return-value]
 
 
 def mixed(mixer: Any, x: Tensor, weigh: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -77,15 +59,15 @@ def test_efficient_is_a_product_of_two_softmaxes(grid: Grid, heads: int) -> None
         assert torch.allclose(weights.sum(1), torch.ones((), dtype=q.dtype))
         return weights
 
-    mixer, x = built(part(Efficient), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(Efficient, grid, dim=4 * heads, heads=heads), image(grid, 4 * heads)
     same(mixer(x), mixed(mixer, x, weigh))
 
 
-@given(grid=GRIDS, heads=st.integers(1, 3))
+@given(grid=GRIDS, heads=st.integers(1, 3), position=st.sampled_from(["none", "rotary"]))
 @several
-def test_performer_is_its_features(grid: Grid, heads: int) -> None:
+def test_performer_is_its_features(grid: Grid, heads: int, position: str) -> None:
     """Nothing that is subtracted from exponents changes the weights."""
-    mixer, x = built(part(Performer, eps=0.0), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(Performer, grid, position, 4 * heads, heads, eps=0.0), image(grid, 4 * heads)
 
     def weigh(q: Tensor, k: Tensor) -> Tensor:
         features = [(t @ mixer.frequency.T - t.norm(dim=1)[:, None] ** 2 / 2).exp() for t in (q / 2**0.5, k / 2**0.5)]
@@ -98,10 +80,10 @@ def test_performer_is_its_features(grid: Grid, heads: int) -> None:
 def test_performer_estimates_softmax_attention() -> None:
     """The error falls as features are added, to a few percent with thousands of them, where logits are not large."""
     grid, x = Grid(5, 6), 0.3 * image(Grid(5, 6), 16)
-    exact, errors = built(part(Attention), grid, width=8), []
+    exact, errors = built(Attention, grid), []
     with torch.no_grad():
         for features in (16, 256, 4096):
-            mixer = built(part(Performer, features=features), grid, width=8)
+            mixer = built(Performer, grid, features=features)
             mixer.load_state_dict(exact.state_dict(), strict=False)
             errors.append(float((mixer(x) - exact(x)).norm() / exact(x).norm()))
     assert errors[2] < 0.05, errors
@@ -109,7 +91,7 @@ def test_performer_estimates_softmax_attention() -> None:
 
 
 def test_performer_survives_large_logits() -> None:
-    mixer, x = built(part(Performer), Grid(4, 4)), image(Grid(4, 4), 8)
+    mixer, x = built(Performer, Grid(4, 4)), image(Grid(4, 4))
     assert mixer(1000 * x).isfinite().all()
 
 
@@ -129,7 +111,7 @@ def test_features_point_everywhere_alike() -> None:
 @given(grid=GRIDS, heads=st.integers(1, 3))
 @several
 def test_linformer_attends_to_projected_keys(grid: Grid, heads: int) -> None:
-    mixer, x = built(part(Linformer, keys=3), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(Linformer, grid, dim=4 * heads, heads=heads, keys=3), image(grid, 4 * heads)
     E = mixer.to_keys.table.flatten(1)  # m n
     mixes = mixed(mixer, x, lambda q, k: (q @ (E @ k).T / 2).softmax(-1) @ E)
     same(mixer(x), mixes)
@@ -138,7 +120,7 @@ def test_linformer_attends_to_projected_keys(grid: Grid, heads: int) -> None:
 @given(grid=GRIDS, heads=st.integers(1, 3), landmarks=st.integers(1, 12))
 @several
 def test_nystrom_rebuilds_the_weights_from_landmarks(grid: Grid, heads: int, landmarks: int) -> None:
-    mixer, x = built(part(Nystrom, landmarks=landmarks, kernel=5), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(Nystrom, grid, dim=4 * heads, heads=heads, landmarks=landmarks, kernel=5), image(grid, 4 * heads)
     step = -(-grid.n // landmarks)
 
     def weigh(q: Tensor, k: Tensor) -> Tensor:
@@ -162,16 +144,16 @@ def test_pseudo_inverse_converges_to_the_inverse() -> None:
 
 def test_nystrom_with_a_landmark_for_each_token_is_full_attention() -> None:
     grid, x = Grid(3, 4), image(Grid(3, 4), 8)
-    mixer, exact = built(part(Nystrom, landmarks=12, steps=40), grid), built(part(Attention), grid)
+    mixer, exact = built(Nystrom, grid, dim=8, landmarks=12, steps=40), built(Attention, grid, dim=8)
     mixer.load_state_dict(exact.state_dict() | {"near": torch.zeros_like(mixer.near)})
     torch.testing.assert_close(mixer(x), exact(x), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("position", [Position, RelativeBias])
-def test_one_head_of_full_attention_is_single_head(position: Any) -> None:
+@pytest.mark.parametrize("position", ["none", "bias"])
+def test_one_head_of_full_attention_is_single_head(position: str) -> None:
     grid, x = Grid(3, 5), image(Grid(3, 5), 12)
-    mixer = built(part(SingleHead), grid, heads=3, position=position)
-    exact = built(part(Attention), grid, heads=1, width=12, position=position)
+    mixer = built(SingleHead, grid, position, 12, heads=3)
+    exact = built(Attention, grid, position, 12, heads=1)
     exact.load_state_dict(mixer.state_dict())
     same(mixer(x), exact(x))
 
@@ -179,7 +161,7 @@ def test_one_head_of_full_attention_is_single_head(position: Any) -> None:
 @given(grid=GRIDS)
 @several
 def test_mlp_mixer_is_one_mlp_over_the_places_of_every_channel(grid: Grid) -> None:
-    mixer, x = built(part(TokenMLP), grid), image(grid, 8)
+    mixer, x = built(TokenMLP, grid, dim=8), image(grid, 8)
     W1, W2 = mixer.to_hidden.table.flatten(1), mixer.to_places.table.flatten(1).T
     out = torch.zeros_like(x).flatten(1, 2)
     for channel in range(8):
@@ -203,7 +185,7 @@ def test_weights_over_places_follow_the_grid() -> None:
 @given(grid=GRIDS, heads=st.integers(1, 3))
 @several
 def test_xcit_lets_channels_attend_to_channels(grid: Grid, heads: int) -> None:
-    mixer, x = built(part(CrossCovariance), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(CrossCovariance, grid, dim=4 * heads, heads=heads), image(grid, 4 * heads)
     q, k, v = heads_of(mixer, x)
     out = torch.zeros_like(v)
     for b, h, i in product(range(len(x)), range(heads), range(4)):
@@ -217,7 +199,7 @@ def test_xcit_lets_channels_attend_to_channels(grid: Grid, heads: int) -> None:
 @several
 def test_relu_linear_is_attention_with_relu_weights(grid: Grid, heads: int) -> None:
     """At both scales, its n x n weights formed."""
-    mixer, x = built(part(ReluLinear), grid, heads), image(grid, 4 * heads)
+    mixer, x = built(ReluLinear, grid, dim=4 * heads, heads=heads), image(grid, 4 * heads)
     near = mixer.to_qkv(x).permute(0, 3, 1, 2)
     outs = []
     for t in (near, mixer.blend(mixer.gather(near))):

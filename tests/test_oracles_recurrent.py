@@ -10,18 +10,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_oracles_linear import GRIDS, built, image, same, several
+from mixers import built, image, same
 from torch import Tensor, nn
 
 from variants.bilateral import Bilateral
 from variants.contract import Grid
 from variants.local import Local
 from variants.nlm import NonLocalMeans
+from variants.parts.gated import Gated
 from variants.parts.memory import recall
-from variants.parts.position import RelativeBias
-from variants.recipe import part
 from variants.rnn import ReNet
 from variants.vision_lstm import Backwards, Forwards
+
+GRIDS = st.builds(Grid, st.integers(1, 7), st.integers(1, 7))
+several = settings(max_examples=15)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 def around(grid: Grid, i: tuple[int, int], side: int) -> list[tuple[int, int]]:
@@ -50,7 +53,7 @@ def test_bilateral_is_the_filter(grid: Grid) -> None:
         return tone + ((i[0] - j[0]) ** 2 + (i[1] - j[1]) ** 2) / (2 * 1.5**2)
 
     x = image(grid, 6)
-    same(built(part(Bilateral, side=5, tone=0.8, reach=1.5), grid, 3, 2)(x), filtered(x, 5, distance))
+    same(built(Bilateral, grid, dim=6, side=5, tone=0.8, reach=1.5)(x), filtered(x, 5, distance))
 
 
 @given(grid=GRIDS)
@@ -62,7 +65,7 @@ def test_non_local_means_compare_patches(grid: Grid) -> None:
         return torch.stack([(t[p] - t[r]).square().mean() for p, r in pairs]).mean() / 0.8**2
 
     x = image(grid, 6)
-    same(built(part(NonLocalMeans, side=5, patch=3, tone=0.8), grid, 3, 2)(x), filtered(x, 5, distance))
+    same(built(NonLocalMeans, grid, dim=6, side=5, patch=3, tone=0.8)(x), filtered(x, 5, distance))
 
 
 @pytest.mark.parametrize("grid", [Grid(6, 5), Grid(1, 3), Grid(9, 9)])
@@ -70,8 +73,8 @@ def test_local_attention_with_fixed_projections_is_the_bilateral_filter(grid: Gr
     """Features carry their squared length and a one; a query meets both, and the distance of places is a bias."""
     x = image(grid, 6)
     lifted = torch.cat([x, -x.square().sum(-1, keepdim=True) / 2, torch.ones_like(x[..., :1])], -1)  # b y x 8
-    local = built(part(Local, side=5), grid, heads=1, width=8, position=RelativeBias)
-    mixer = built(part(Bilateral, side=5, tone=0.7, reach=2.0), grid, 1, 6)
+    local = built(Local, grid, "bias", 8, 1, side=5)
+    mixer = built(Bilateral, grid, dim=6, side=5, tone=0.7, reach=2.0)
     q, one = torch.eye(8, dtype=torch.float64), torch.eye(8, dtype=torch.float64)
     q[6], q[7] = one[7], 0  # x_i · x_j + 1 · (-|x_j|² / 2)
     steps = torch.arange(-2, 3, dtype=torch.float64)
@@ -88,7 +91,7 @@ def test_local_attention_with_fixed_projections_is_the_bilateral_filter(grid: Gr
 @several
 def test_renet_is_two_bidirectional_networks(grid: Grid) -> None:
     """torch's own recurrent unit reads each column, and then each row."""
-    mixer, x = built(part(ReNet), grid), image(grid, 8)
+    mixer, x = built(ReNet, grid, dim=8), image(grid, 8)
     with torch.no_grad():
         down = torch.stack([unit(mixer.columns)(x[:, :, i])[0] for i in range(grid.x)], 2)
         across = torch.stack([unit(mixer.rows)(down[:, i])[0] for i in range(grid.y)], 1)
@@ -123,11 +126,58 @@ def test_a_memory_in_chunks_is_its_recurrence(n: int, chunk: int, loud: float) -
     torch.testing.assert_close(recall(q, k, v, write, keep, chunk), torch.stack(out, 2), rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize("make", [Forwards, Backwards])
+@pytest.mark.parametrize("grid", [Grid(1, 1), Grid(2, 7), Grid(5, 3)])
+def test_vision_lstm_reads_token_by_token(make: Any, grid: Grid) -> None:
+    """Inside its block, head by head, from the formulas of its docstring."""
+    block = Gated(8, 8, 16, 1, grid, lambda dim, grid: built(make, grid, dim=dim, chunk=4))
+    for parameter in (p for layer in (block.norm, block.to_both, block.to_out) for p in layer.parameters()):
+        nn.init.normal_(parameter, std=0.4)
+    x = image(grid, 8)
+    value, gate = block.to_both(block.norm(x)).split(16, -1)
+    same(block(x), x + block.to_out(gate * gate.sigmoid() * read(block.mix, value)))
+
+
+def read(mixer: Any, x: Tensor) -> Tensor:
+    """What the memory of Vision-LSTM answers to `b y x d`."""
+    near = neighbours_met(mixer.near, x)
+    near = near * near.sigmoid()
+    q, k, v = (in_fours(layer, t) for layer, t in ((mixer.to_q, near), (mixer.to_k, near), (mixer.to_v, x)))
+    out, order = torch.zeros_like(x), list(product(range(x.shape[1]), range(x.shape[2])))
+    e, heads = x.shape[-1] // mixer.heads, mixer.heads
+    for b, h in product(range(len(x)), range(heads)):
+        mine, C, n = slice(h * e, h * e + e), torch.zeros(e, e), torch.zeros(e)
+        for i in reversed(order) if mixer.backwards else order:
+            qkv = torch.cat([q[b][i], k[b][i], v[b][i]])
+            write = (mixer.gate[h] @ qkv + mixer.write_bias[h]).exp()
+            keep = (mixer.gate[heads + h] @ qkv + mixer.keep_bias[h]).sigmoid()
+            C = keep * C + write * torch.outer(k[b][i][mine], v[b][i][mine]) / e**0.5
+            n = keep * n + write * k[b][i][mine] / e**0.5
+            t = C.T @ q[b][i][mine] / (n @ q[b][i][mine]).abs().clamp_min(1)
+            out[b][i][mine] = (t - t.mean()) / (t.var(correction=0) + mixer.norm.eps).sqrt()
+    return out * mixer.norm.weight + mixer.norm.bias + mixer.skip * near
+
+
+def neighbours_met(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Each channel's weighted sum of the 3 x 3 places around each place, zeros outside."""
+    grid, out = Grid(x.shape[1], x.shape[2]), torch.zeros_like(x)
+    for i in product(range(grid.y), range(grid.x)):
+        for j in around(grid, i, 3):
+            out[:, i[0], i[1]] += x[:, j[0], j[1]] * conv.weight[:, 0, j[0] - i[0] + 1, j[1] - i[1] + 1]
+    return out + conv.bias  # type: ignore[operator]  # there is one
+
+
+def in_fours(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Each four channels multiplied by a matrix of their own."""
+    fours = [t @ matrix.squeeze().T for t, matrix in zip(x.split(4, -1), conv.weight.split(4), strict=True)]
+    return torch.cat(fours, -1) + conv.bias
+
+
 def test_a_memory_sees_only_what_came_before() -> None:
     """Outputs before a token do not change with it, those after it do; backwards it is the other way round."""
     grid, changed = Grid(5, 6), (3, 2)
     for mixer, before in ((Forwards, True), (Backwards, False)):
-        module, x = built(part(mixer, chunk=7), grid, 1, 8), image(grid, 8, 1)
+        module, x = built(mixer, grid, dim=8, heads=1, chunk=7), image(grid, 8, b=1)
         nn.init.zeros_(module.near.weight)  # no neighbours
         other = x.clone()
         other[0][changed] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -22,13 +22,7 @@ from variants.parts.sensitive import Sensitive
 from variants.recipe import POSITIONS, part
 from variants.vit import Attention
 
-
-@pytest.fixture(autouse=True)
-def doubled() -> Iterator[None]:
-    """Everything is built in float64, buffers too."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 def split(mixer: Any, t: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Vision-LSTM: a matrix memory reads the tokens row after row, in every second block from the last one to the first.
 
-    C_t = f_t C_{t-1} + i_t k_t v_tᵀ     n_t = f_t n_{t-1} + i_t k_t     out_t = C_tᵀ q_t / max(|n_t · q_t|, 1)
+    C_t = f_t C_{t-1} + i_t k_t v_tᵀ / √e    n_t = f_t n_{t-1} + i_t k_t / √e    out_t = C_tᵀ q_t / max(|n_t · q_t|, 1)
     i = exp(w · [q k v] + b)     f = σ(w' · [q k v] + b')          one of each for a head and a token
 
 q and k come from tokens that met their neighbours in a 3 x 3 convolution, v from the tokens themselves. The memory is
