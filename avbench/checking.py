@@ -111,8 +111,10 @@ def spoken(speed: Calibration) -> Text:
     rates = {"matrices": speed.matmul, "attention": speed.attention, "convolutions": speed.conv}
     rates["depthwise convolutions"] = speed.grouped
     told = ", ".join(f"{name} {count_text(rate)}MAC/s" for name, rate in rates.items())
+    moved = {"sums": speed.plain, "GELU": speed.heavy, "copies into another order": speed.strided}
+    memory = ", ".join(f"{name} {bytes_text(rate)}/s" for name, rate in moved.items())
     return Text(
-        f"{speed.device} with {speed.threads} threads, {speed.dtype}: {told}; memory "
-        f"{bytes_text(speed.bytes_per_second)}/s; an operator {duration(speed.operator_seconds)}; "
+        f"{speed.device} with {speed.threads} threads, {speed.dtype}: {told}; memory by {memory}; "
+        f"an operator {duration(speed.operator_seconds)}; "
         f"{bytes_text(speed.available_bytes)} free"
     )

@@ -31,7 +31,7 @@ class Segment:
     high: Mapping[str, int]  # at its peak
     operators: Counter[str]
     macs_by: Counter[str]
-    moved_bytes: int
+    moved_by: Counter[str]
     other_flops: int
 
 
@@ -51,7 +51,8 @@ class Account(TorchDispatchMode):
         self.since, self.at_peak, self.peak_bytes = dict(self.live), dict(self.live), self.live_bytes
         self.operators: Counter[str] = Counter()
         self.macs_by: Counter[str] = Counter()  # by KINDS
-        self.moved_bytes = self.other_flops = 0
+        self.moved_by: Counter[str] = Counter()  # bytes, by TRAFFIC
+        self.other_flops = 0
 
     def hold(self, tensors: Iterable[Tensor], category: str) -> None:
         """Enters tensors that exist already, each storage once; one held before only changes its category."""
@@ -70,7 +71,7 @@ class Account(TorchDispatchMode):
     def cut(self) -> Segment:
         """What was counted since the last cut, or the beginning. The account goes on with what is alive, all else 0."""
         grown, high = ({k: at[k] - self.since[k] for k in CATEGORIES} for at in (self.live, self.at_peak))
-        segment = Segment(grown, high, self.operators, self.macs_by, self.moved_bytes, self.other_flops)
+        segment = Segment(grown, high, self.operators, self.macs_by, self.moved_by, self.other_flops)
         self._begin()
         return segment
 
@@ -83,7 +84,7 @@ class Account(TorchDispatchMode):
             self._add(size, category)
         self.operators.update(segment.operators)
         self.macs_by.update(segment.macs_by)
-        self.moved_bytes += segment.moved_bytes
+        self.moved_by.update(segment.moved_by)
         self.other_flops += segment.other_flops
 
     @property
@@ -124,7 +125,7 @@ class Account(TorchDispatchMode):
             self.peak_bytes, self.at_peak = self.live_bytes, dict(self.live)
         self.operators[cost.name] += 1
         self.macs_by[cost.kind] += cost.macs
-        self.moved_bytes += cost.moved_bytes
+        self.moved_by[cost.traffic] += cost.moved_bytes
         self.other_flops += cost.other_flops
 
     def _knows(self, storage: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -30,10 +30,12 @@ class Calibration:
     dtype: str
     threads: int
     matmul: float  # multiply-adds per second: matrices of the sizes that projections have
-    conv: float  # 3x3 convolutions
+    conv: float  # convolutions of 3x3 and 1x1
     grouped: float  # depthwise 3x3 convolutions
     attention: float  # fused scaled_dot_product_attention
-    bytes_per_second: float  # read and written by an elementwise operator that allocates what it returns
+    plain: float  # bytes per second, read and written by a sum of two tensors that allocates what it returns
+    heavy: float  # by operators that compute more: norms, softmax, GELU
+    strided: float  # by copies into another order
     operator_seconds: float  # what a module costs that calls one operator, however small its tensors
     available_bytes: int
 
@@ -84,7 +86,7 @@ def default_threads() -> int:
 
 @functools.cache
 def calibrate(device: str = "cpu", dtype: str = "float32", threads: int = 1) -> Calibration:
-    """Times six operators for about a second, at this thread count. ValueError if the device is missing."""
+    """Times eight operators for about a second, at this thread count. ValueError if the device is missing."""
     require(device)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -100,23 +102,31 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
         return torch.randn(shape, device=device, dtype=getattr(torch, dtype))
 
     n = 1 if device == "cpu" else FILLING
-    x, image = random(n * 784, 192), random(n, 64, 56, 56)
-    # as many weights as a network has, in turn: those of one layer alone would stay in the nearest cache
-    wide = cycle([random(768, 192) for _ in range(LAYERS)])
-    kernel = cycle([random(64, 64, 3, 3) for _ in range(LAYERS)])
-    q = cycle([random(n, 3, 784, 64) for _ in range(LAYERS)])
-    large = random(n * 2**21)
+
+    def turns(*shape: int) -> Iterator[torch.Tensor]:
+        """As many weights as a network has, in turn: those of one layer alone would stay in the nearest cache."""
+        return cycle([random(*shape) for _ in range(LAYERS)])
+
+    def convolved() -> torch.Tensor:
+        return F.conv2d(F.conv2d(image, next(kernel), padding=1), next(point))
+
+    n = 1 if device == "cpu" else FILLING
+    x, image, wide, q = random(n * 196, 192), random(n, 64, 28, 28), turns(768, 192), turns(n, 3, 784, 64)
+    kernel, point, thin = turns(64, 64, 3, 3), turns(256, 64, 1, 1), turns(64, 1, 3, 3)
+    tokens, moved = turns(n, 784, 6, 64), next(turns(n, 784, 6, 64)).nbytes
     small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
     time_of = functools.partial(_seconds, device=device)
     return Calibration(
         device=device,
         dtype=dtype,
         threads=threads,
-        matmul=n * 784 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
-        conv=n * 56 * 56 * 64 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel), padding=1)),
-        grouped=n * 56 * 56 * 64 * 9 / time_of(lambda: F.conv2d(image, next(kernel)[:, :1], padding=1, groups=64)),
+        matmul=n * 196 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
+        conv=n * 28 * 28 * 64 * (64 * 9 + 256) / time_of(convolved),
+        grouped=n * 28 * 28 * 64 * 9 / time_of(lambda: F.conv2d(image, next(thin), padding=1, groups=64)),
         attention=n * 6 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
-        bytes_per_second=2 * large.nbytes / time_of(lambda: large * 2),
+        plain=3 * moved / time_of(lambda: next(tokens) + next(tokens)),
+        heavy=2 * moved / time_of(lambda: F.gelu(next(tokens))),
+        strided=2 * moved / time_of(lambda: next(tokens).transpose(1, 2).contiguous()),
         operator_seconds=time_of(lambda: small(few)),
         available_bytes=available_bytes(device),
     )

@@ -1,14 +1,13 @@
 """predict: how long a case takes, from one simulated pass and a second of calibration.
 
-    pass_seconds = 2 (Σ MACs / rate + bytes / bandwidth + kernels x overhead)            on the CPU
-                   2 max(Σ MACs / rate + bytes / bandwidth, kernels x overhead)         on CUDA
-    with a rate for each kind of MACs
+    pass_seconds = Σ MACs / rate + Σ bytes / bandwidth + kernels x overhead            on the CPU
+                   2 max(Σ MACs / rate + Σ bytes / bandwidth, kernels x overhead)      on CUDA
 
-The 2 is what operators lose among others: over 34 designs at 224 pixels on two cores, the median was 2.1, and all but
-one lay between 1.3 and 3.6. On CUDA the host launches ahead of the device, so that the slower of the two decides: in
-36 latencies of 14 designs at 224 to 2048 pixels on an H200 it was the host in all, and the measured time over what the
-kernels cost it lay between 1.1 and 3.2, by the median 2.0. A run corrects it by what it sees (suite/pace.py). A
-training step is simulated as one, so its backward pass needs no factor of its own.
+with a rate for each kind of multiply-adds and a bandwidth for each kind of operators that have none (suite/work.py).
+On CUDA the host launches ahead of the device, so that the slower of the two decides: in 36 latencies of 14 designs at
+224 to 2048 pixels on an H200 it was the host in all, and the measured time over what the kernels cost it lay between
+1.1 and 3.2, by the median 2.0. docs/predictions.md holds what became of predictions; a run corrects them by what it
+sees (suite/pace.py). A training step is simulated as one, so its backward pass needs no factor of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from suite.simulate import Simulated
 from suite.training.recipe import Schedule
 from suite.units import parse_size
 
-IN_A_NETWORK = 2.0  # see above
+ON_CUDA = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
 COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
@@ -86,12 +85,10 @@ def tested_seconds(case: Case, simulated: Callable[[Case], Simulated], calibrati
 
 def pass_seconds(work: Simulated, calibration: Calibration) -> float:
     """The time of one pass."""
-    moving = work.moved_bytes / calibration.bytes_per_second
-    computing = sum(macs / getattr(calibration, kind) for kind, macs in work.macs_by.items())
+    by_rate = [*work.macs_by.items(), *((kind, moved) for kind, moved in work.moved_by.items() if kind)]
+    working = sum(amount / getattr(calibration, kind) for kind, amount in by_rate)
     launching = work.kernels * calibration.operator_seconds
-    if calibration.device == "cpu":
-        return IN_A_NETWORK * (computing + moving + launching)
-    return IN_A_NETWORK * max(computing + moving, launching)
+    return working + launching if calibration.device == "cpu" else ON_CUDA * max(working, launching)
 
 
 def case_seconds(case: Case, cost: Prediction, limit: float) -> float:

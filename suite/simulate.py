@@ -11,6 +11,7 @@ activations and temporary tensors; the state counts although it outlives the ste
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,9 +36,9 @@ class Simulated:
     resting_bytes: int
     by_category: Mapping[str, int]  # bytes at the peak, whose sum it is: gradients, optimiser, activations, temporary
     operators: Mapping[str, int]  # calls by name, views left out
-    macs_by: Mapping[str, int]  # multiply-adds, by suite.account.KINDS
-    other_flops: int  # see suite/account.py
-    moved_bytes: int  # read and written, summed over operators
+    macs_by: Mapping[str, int]  # multiply-adds, by suite.work.KINDS
+    other_flops: int  # see suite/work.py
+    moved_by: Mapping[str, int]  # bytes read and written, by suite.work.TRAFFIC; under "" those of products
     kernels: int  # calls of operators
 
     @property
@@ -136,6 +137,8 @@ def result(account: Account) -> Simulated:
         operators=operators,
         macs_by=dict(account.macs_by),
         other_flops=account.other_flops,
-        moved_bytes=account.moved_bytes + 7 * state // 2,  # AdamW: reads weight, gradient, 2 moments, writes 3
+        moved_by=dict(
+            account.moved_by + Counter(plain=7 * state // 2)
+        ),  # AdamW reads weight, gradient, 2 moments, writes 3
         kernels=sum(operators.values()),
     )

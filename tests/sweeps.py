@@ -13,7 +13,7 @@ from suite.record import Metric, Record
 from suite.simulate import Simulated
 from variants.contract import Design, Grid
 
-MACHINE = Calibration("cpu", "float32", 1, 1e9, 1e9, 1e9, 1e9, 1e9, 1e-6, available_bytes=10**9)
+MACHINE = Calibration("cpu", "float32", 1, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e-6, available_bytes=10**9)
 CALIBRATIONS: Mapping[tuple[str, str, int], Calibration] = {("cpu", "float32", n): MACHINE for n in (1, 2)}
 EXAMINED = 400
 DATA = Data("scenes", {"classification": Known("scenes", 4, EXAMINED), "segmentation": Known("scenes", 2, EXAMINED)})
@@ -30,7 +30,7 @@ def pretend(
 ) -> Simulated:
     """100 MACs and 100 bytes a pixel; training is three times that."""
     work = 100 * batch * size.n * (3 if mode == "train" else 1)
-    return Simulated(work, 1000, {"activations": work}, {"mm": 10}, {"matmul": work}, 0, work, 10)
+    return Simulated(work, 1000, {"activations": work}, {"mm": 10}, {"matmul": work}, 0, {"plain": work}, 10)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from avbench.cli import main
 from suite.machine import Calibration
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "add-a-design.md").read_text(encoding="utf-8")
-SPEED = Calibration("cpu", "float32", 1, 1e10, 1e10, 1e9, 1e10, 1e10, 1e-5, 10**10)
+SPEED = Calibration("cpu", "float32", 1, 1e10, 1e10, 1e9, 1e10, 1e10, 1e10, 1e10, 1e-5, 10**10)
 
 
 def blocks(language: str) -> list[str]:

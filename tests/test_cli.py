@@ -79,7 +79,7 @@ RECIPE = replace(RECIPE, mixers=(part(Forgot),))
 @pytest.fixture(autouse=True)
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     """A calibration that takes no time, and plans in this process."""
-    speed = Calibration("cpu", "float32", 1, 1e10, 1e10, 1e9, 1e10, 1e10, 1e-5, 10**10)
+    speed = Calibration("cpu", "float32", 1, 1e10, 1e10, 1e9, 1e10, 1e10, 1e10, 1e10, 1e-5, 10**10)
     monkeypatch.setattr(planning, "calibrate", lambda *args: speed)
     monkeypatch.setattr(planning, "default_threads", lambda: 1)
 

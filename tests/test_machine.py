@@ -16,6 +16,7 @@ def test_calibration_measures_every_speed_and_leaves_the_threads_as_they_were() 
     assert torch.get_num_threads() == before
     assert speed.threads == 1
     assert all(1e6 < rate < 1e15 for rate in (speed.matmul, speed.conv, speed.grouped, speed.attention))
+    assert all(1e7 < rate < 1e13 for rate in (speed.plain, speed.heavy, speed.strided))
     assert speed.matmul > speed.grouped, "a depthwise convolution reuses nothing"
     assert 0 < speed.operator_seconds < 1e-2
     assert 0 < speed.available_bytes

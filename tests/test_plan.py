@@ -11,7 +11,7 @@ from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 from suite.axes import Axes, Data, Known, Learning, Limits
 from suite.case import Case
 from suite.plan import Plan, plan
-from suite.predict import BUILD_SECONDS, IN_A_NETWORK, pass_seconds, predict
+from suite.predict import BUILD_SECONDS, ON_CUDA, pass_seconds, predict
 from suite.simulate import Simulated, simulate
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
@@ -69,23 +69,23 @@ def test_the_memory_may_be_given() -> None:
 def test_what_takes_too_long_is_a_row_with_both_times() -> None:
     rows = {p.case.quantity: p for p in made(axes(2048), Limits(case_seconds=2)).cases if p.case.mode == "inference"}
     assert rows["latency"].status == "too_slow"
-    assert rows["latency"].reason == "needs about 5.53 s, the limit is 2.00 s (--case-seconds)"
+    assert rows["latency"].reason == "needs about 3.02 s, the limit is 2.00 s (--case-seconds)"
     assert rows["static"].status == "ok", "counting takes no time, whatever the size"
 
 
 def test_the_prediction_adds_work_traffic_and_overhead() -> None:
     (row,) = [p for p in made(axes(32)).cases if p.case.quantity == "memory" and p.case.mode == "inference"]
     alone = 2 * 100 * 32**2 / 1e9 + 10 * MACHINE.operator_seconds
-    assert row.pass_seconds == pytest.approx(IN_A_NETWORK * alone)
+    assert row.pass_seconds == pytest.approx(alone)
     assert row.macs == 100 * 32**2
 
 
 def test_on_cuda_the_slower_of_host_and_device_decides() -> None:
     launching = 10 * MACHINE.operator_seconds
     for macs, expected in ((0, launching), (1_000_000, 2e-3)):
-        work = Simulated(macs, 1000, {}, {"mm": 10}, {"matmul": macs}, 0, macs, 10)
+        work = Simulated(macs, 1000, {}, {"mm": 10}, {"matmul": macs}, 0, {"plain": macs}, 10)
         found = pass_seconds(work, replace(MACHINE, device="cuda"))
-        assert found == pytest.approx(IN_A_NETWORK * expected)
+        assert found == pytest.approx(ON_CUDA * expected)
 
 
 def test_a_batch_multiplies_memory_and_time_but_not_macs() -> None:
@@ -231,11 +231,11 @@ def test_a_field_is_planned_as_it_is_taken_in_float64_with_its_graph(device: str
 
     def simulated(case: Case) -> Simulated:
         asked.append(case)
-        return Simulated(8 if case.dtype == "float64" else 4, 0, {}, {}, {}, 0, 0, 0)
+        return Simulated(8 if case.dtype == "float64" else 4, 0, {}, {}, {}, 0, {}, 0)
 
     case = Case("field", "tiny", "isotropic", "none", "classification", 4, 32, 32, device=device, batch=3)
     assert predict(case, simulated, MACHINE).peak_bytes == 8
-    assert asked[-1] == replace(case, mode="train", dtype="float64", backend=backend)
+    assert replace(case, mode="train", dtype="float64", backend=backend) in asked
 
 
 @pytest.mark.parametrize("bad", [{"case_seconds": 0}, {"minutes": -1}, {"minutes": float("nan")}])

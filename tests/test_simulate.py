@@ -128,7 +128,7 @@ def test_a_mask_costs_one_more_for_each_logit() -> None:
     plain, masked = (simulate(Attending(kind), "classification", 10, Grid(16, 16)) for kind in ("plain", "fixed"))
     logits = 3 * 16 * 16
     assert (plain.other_flops, masked.other_flops) == (4 * logits, 5 * logits)
-    assert masked.moved_bytes == plain.moved_bytes + 4 * 16 * 16
+    assert masked.moved_by[""] == plain.moved_by[""] + 4 * 16 * 16
 
 
 def test_traffic_is_what_operators_read_and_write() -> None:
@@ -143,7 +143,7 @@ def test_traffic_is_what_operators_read_and_write() -> None:
 
     simulated = simulate(Summing("sum"), "classification", 10, Grid(8, 8))
     image = 4 * prod((3, 8, 8))
-    assert simulated.moved_bytes == 3 * image + image + 4
+    assert simulated.moved_by == {"plain": 3 * image, "heavy": image + 4}
     assert simulated.operators == {"add": 1, "sum": 1}
     assert (simulated.kernels, simulated.other_flops) == (2, 2 * 3 * 8 * 8)
 
