@@ -165,3 +165,13 @@ def test_the_account_agrees_with_torchs_own_tracker() -> None:
     peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
     simulated = simulate(find("tiny"), "classification", 10, SIZE)
     assert simulated.peak_bytes + simulated.resting_bytes == pytest.approx(peak, rel=0.01)
+
+
+@pytest.mark.parametrize(("groups", "inner"), [(1, 8), (8, 1)])
+def test_the_gradients_of_a_convolution_cost_what_its_groups_reach(groups: int, inner: int) -> None:
+    layer, images, account = nn.Conv2d(8, 8, 3, padding=1, groups=groups), torch.randn(2, 8, 5, 7), Account()
+    answer = layer(images.requires_grad_())
+    with account:
+        answer.sum().backward()
+    kind = "grouped" if groups > 1 else "conv"
+    assert account.macs_by[kind] == 2 * answer.numel() * inner * 9, "for the image, and for the weight"
