@@ -11,14 +11,16 @@ import typer
 from avbench.request import Request
 from reports.claims.verdicts import CLAIMS
 
-EFFORT = ("device", "threads", "rounds", "minutes", "case_seconds", "memory", "params")  # what the user decides for all
+EFFORT = ("device", "threads", "rounds", "minutes", "case_seconds", "memory", "params")  # the user's, for all
 
 
 def requests(asked: Request) -> Iterator[Request]:
-    """One for each command of a claim, on the device and with the effort that were asked for."""
-    for claim in CLAIMS:
-        for command in filter(None, map(str.strip, claim.command.split(";"))):
-            yield replace(parsed(command), **{name: getattr(asked, name) for name in EFFORT})
+    """One for each command of a claim, with the device and the effort that were asked for where it names none."""
+    usual = Request()
+    for command in (command for claim in CLAIMS for command in claim.commands):
+        stated = parsed(command)
+        free = [name for name in EFFORT if getattr(stated, name) == getattr(usual, name)]
+        yield replace(stated, **{name: getattr(asked, name) for name in free})
 
 
 def parsed(command: str) -> Request:

@@ -50,7 +50,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
             controlled.section(frame, looks),
             comparison.section(frame, looks),
             reach.section(frame, looks),
-            verdicts.section(frame),
+            verdicts.section(frame, records),
             prediction.section(frame, looks),
             missing.section(frame, looks),
             designs.section(frame, looks, records),

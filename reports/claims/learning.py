@@ -2,77 +2,101 @@
 
 from __future__ import annotations
 
-from reports.claims.view import FAILS, HOLDS, LIMITS, Finding, Number, View, above, joined, spanned
+from collections.abc import Sequence
+
+from reports.claims.view import FAILS, OPEN, Answer, Finding, Number, View, graded, joined, spanned
+from reports.units import number
 
 SCORE = {"classification": "top1", "segmentation": "miou"}
+LEVELS = ("hybrid_high", "hybrid_mid", "hybrid_low")
+DECODERS = ("naive:32", "pup:32", "mla:32")  # of SETR
 
 
 def stem_keeps_detail(view: View) -> Finding | None:
-    """C7: `downsample` against `conv_stem` on gratings, whose answer is a fine texture."""
+    """C7: `conv_stem` above `downsample` on gratings, whose answer is a fine texture."""
     return _ordered(view, "conv_stem", "downsample", "scenes:grating", "classification")
 
 
 def patches_suffice(view: View) -> Finding | None:
-    """C8: `vit` against `conv_stem`: patches suffice if they are not worse."""
+    """C8: `vit` above `conv_stem`, on the same task."""
     return _ordered(view, "vit", "conv_stem", "scenes:grating", "classification")
 
 
-def levels(view: View) -> Finding | None:
-    """C9: cost and accuracy of attention at a high, a middle and a low level of a ResNet."""
-    names = ("hybrid_high", "hybrid_mid", "hybrid_low")
-    times = {n: view.number(view.rows(n, metric="latency_ms", task="classification", mode="inference")) for n in names}
-    scores = {n: view.number(view.rows(n, metric="top1")) for n in names}
-    if None in times.values():
-        return None
-    said = joined(
-        f"{n} takes {t.value:.1f} ms" + (f" and answers {spanned(s)} right" if (s := scores[n]) else "")
-        for n, t in times.items()
-        if t
-    )
-    return view.finding(LIMITS if None in scores.values() else HOLDS, f"each of them builds and runs: {said}")
-
-
 def one_head(view: View) -> Finding | None:
-    """C4: `single_head` against `vit` under one budget; divergence of the heads where it was measured."""
-    found = _pair(view, "vit", "single_head", "scenes:legend", "segmentation")
-    if found is None:
-        return None
-    several, one, said = found
-    apart = view.number(view.rows("vit", metric="head_divergence"))
-    said += f"; the heads' maps diverge by {apart.value:.2g}" if apart else ""
-    return view.finding(above(several, one), said)
-
-
-def segmentation(view: View) -> Finding | None:
-    """C16: mIoU of a plain transformer with SETR's decoders, against the convolutional network."""
-    rows = view.rows("vit", metric="miou", task="segmentation", data="scenes:cue")
-    base = view.number(view.rows("conv", metric="miou", task="segmentation", data="scenes:cue"))
-    found = {d: view.number(rows[rows["decoder"] == d]) for d in ("naive", "pup", "mla")}
-    known = {d: n for d, n in found.items() if n}
-    if not known or base is None:
-        return None
-    said = joined(f"{d} {spanned(n)}" for d, n in known.items()) + f" mIoU against {spanned(base)} of conv"
-    better = [base.below(n) for n in known.values()]
-    worse = [n.below(base) for n in known.values()]
-    return view.finding(HOLDS if all(better) else FAILS if all(worse) else LIMITS, said)
+    """C4: `vit` above `single_head`, under one budget, on looking up by content."""
+    return _ordered(view, "vit", "single_head", "scenes:legend", "segmentation")
 
 
 def _ordered(view: View, better: str, worse: str, data: str, task: str) -> Finding | None:
-    """Holds if one design is more accurate than another by intervals that part, fails if it is less so."""
-    found = _pair(view, better, worse, data, task)
-    if found is None:
+    """Whether one design is more accurate than another."""
+    scores = view.common(*(view.rows(d, metric=SCORE[task], task=task, data=data) for d in (better, worse)))
+    if scores is None:
         return None
-    one, other, said = found
-    return view.finding(above(one, other), said)
+    answer, said = compared(view, scores)
+    return view.finding(graded([answer]), said)
 
 
-def _pair(view: View, one: str, other: str, data: str, task: str) -> tuple[Number, Number, str] | None:
-    """The scores of two designs on the same data at the largest common resolution, and a sentence with both."""
-    metric = SCORE[task]
-    rows = (view.rows(d, metric=metric, task=task, data=data) for d in (one, other))
-    found = view.pair(*rows)
-    if found is None:
+def compared(view: View, scores: Sequence[Number] | None) -> tuple[Answer, str]:
+    """Whether the first of two scores lies above the second, and a sentence with both."""
+    if scores is None:
+        return None, "accuracy was not measured"
+    one, other = scores
+    what = "top-1" if one.row["task"] == "classification" else "mIoU"
+    said = (
+        f"{what} on {one.row['data']} at {one.at} is {spanned(one)} of {one.name} and {spanned(other)} of {other.name}"
+    )
+    if not any(map(view.learnt, scores)):
+        return None, f"{said}: neither is surely above chance"
+    answer = view.above(one, other)
+    alone = not all(score.row["repeats"] for score in scores)
+    untold = ": a single seed tells nothing" if alone else ": their seeds do not tell them apart"
+    return answer, said if answer is not None else said + untold
+
+
+def levels(view: View) -> Finding | None:
+    """C9: a level is a place for attention unless another is both faster and more accurate."""
+    data = {"task": "classification", "data": "scenes:grating"}
+    scores = view.common(*(view.rows(n, metric="top1", **data) for n in LEVELS))
+    times = view.common(
+        *(view.rows(n, metric="latency_ms", scope="network", mode="inference", **_alike(scores)) for n in LEVELS)
+    )
+    if scores is None or times is None:
         return None
-    a, b, at = found
-    overlap = "" if a.below(b) or b.below(a) else "; they are not told apart"
-    return a, b, f"{one} {spanned(a)}, {other} {spanned(b)} on {data} at {at} pixels{overlap}"
+    said = f"at {scores[0].at} " + joined(
+        f"{s.name} takes {number('latency_ms', t.value)} and answers {spanned(s)} right"
+        for s, t in zip(scores, times, strict=True)
+    )
+    if not any(map(view.learnt, scores)):
+        return view.finding(OPEN, f"{said}: none is surely above chance")
+    answers = [_unbeaten(view, level, scores, times) for level in range(len(LEVELS))]
+    beaten = [name for name, answer in zip(LEVELS, answers, strict=True) if answer is False]
+    said += f"; another is both faster and more accurate than {joined(beaten)}" if beaten else ""
+    return view.finding(FAILS if len(beaten) > 1 else graded(answers), said)
+
+
+def _alike(scores: list[Number] | None) -> dict[str, object]:
+    """The task, the size and the budget at which scores were compared."""
+    return {c: scores[0].row[c] for c in ("task", "resolution", "params_budget")} if scores else {}
+
+
+def _unbeaten(view: View, level: int, scores: list[Number], times: list[Number]) -> Answer:
+    """Whether no other level is surely both faster and more accurate."""
+    beaten: list[Answer] = []
+    for other in set(range(len(LEVELS))) - {level}:
+        both = view.above(scores[other], scores[level]), view.above(times[level], times[other])
+        beaten.append(False if False in both else None if None in both else True)
+    return False if True in beaten else None if None in beaten else True
+
+
+def segmentation(view: View) -> Finding | None:
+    """C16: a plain transformer above the convolutional network, each with the same one of SETR's decoders."""
+    answers, parts = [], []
+    for decoder in DECODERS:
+        fixed = {"metric": "miou", "task": "segmentation", "data": "scenes:cue", "decoder": decoder}
+        scores = view.common(*(view.rows(d, **fixed) for d in ("vit", "conv")))
+        if scores is None:
+            return None
+        answer, said = compared(view, scores)
+        answers.append(answer)
+        parts.append(said)
+    return view.finding(graded(answers), "; ".join(parts))

@@ -1,41 +1,75 @@
-"""What judges look at: a tidy frame, asked for values, exponents and comparisons by the names of designs."""
+"""What judges look at: a tidy frame, asked for numbers, exponents and comparisons by the names of designs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
-from reports.frame import rows_of
-from reports.growth import exponents
+from reports.accuracy import pairs
+from reports.frame import Row, grouped, rows_of
+from reports.growth import LEAST, line
 from reports.standing import ranks
 
-HOLDS, LIMITS, FAILS, UNMEASURED = "holds", "holds within limits", "does not hold", "not measured yet"
+HOLDS, LIMITS, FAILS = "holds", "holds within limits", "does not hold"
+OPEN, UNMEASURED = "not told apart", "not measured yet"
+MOST = 5  # sizes of a fit, the largest: there the leading term outweighs the others
+NEAR = 0.15  # how far an exponent may be from the stated one to be called equal to it
+
+Answer = bool | None
+"""Of a part of a claim: surely so, surely not so, or None where the intervals do not tell."""
+Place = tuple[float, str, str, int]
 
 
 @dataclass(frozen=True)
 class Finding:
     """What the records say of one claim: the verdict, the sentence with its numbers, and the records' ids."""
 
-    verdict: str  # HOLDS, LIMITS or FAILS
+    verdict: str  # HOLDS, LIMITS, FAILS or OPEN
     said: str
     ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Number:
-    """A measured value with its interval, where it has one over repetitions, and the record that it comes from."""
+    """A measured value with its interval, where it has one over repetitions, and the row that it stands in."""
+
+    row: Row
+
+    @property
+    def value(self) -> float:
+        return float(self.row["value"])
+
+    @property
+    def low(self) -> float:
+        return float(self.row["low"] if pd.notna(self.row["low"]) else self.value)
+
+    @property
+    def high(self) -> float:
+        return float(self.row["high"] if pd.notna(self.row["high"]) else self.value)
+
+    @property
+    def name(self) -> str:
+        """The network, with all that tells it from the frame's others of its design."""
+        return str(self.row["series"])
+
+    @property
+    def at(self) -> str:
+        """`64 pixels`, or `14 tokens a side` of a mixer alone."""
+        return f"{self.row['resolution']} {'tokens a side' if self.row['scope'] == 'mixer' else 'pixels'}"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An exponent in the number of pixels or tokens, with its interval, and the sizes that it was fitted to."""
 
     value: float
     low: float
     high: float
-    ranks: bool  # whether it is exact, or its interval is over processes or seeds; see reports/standing.py
-    id: str
-
-    def below(self, other: Number) -> bool:
-        """Whether it lies below, whatever the truth within the intervals; never by an interval that ranks nothing."""
-        return self.ranks and other.ranks and self.high < other.low
+    sizes: str
 
 
 @dataclass
@@ -43,6 +77,7 @@ class View:
     """A tidy frame as judges ask it; it remembers which records an answer came from."""
 
     frame: pd.DataFrame
+    seeds: Mapping[str, int] = field(default_factory=dict)  # by the id of a record
     used: list[str] = field(default_factory=list)
 
     def rows(self, *designs: str, **fixed: object) -> pd.DataFrame:
@@ -58,37 +93,78 @@ class View:
                 found = found[found[column] == value]
         return found
 
-    def number(self, rows: pd.DataFrame) -> Number | None:
-        """The row of the largest size among some, as a number; None without any."""
-        if rows.empty:
+    def common(self, *sets: pd.DataFrame) -> list[Number] | None:
+        """A number of each set, all of one size, setting and budget: the largest that all have; None without any."""
+        held = [{place(r): r for r in reversed(rows_of(rows.sort_values("series")))} for rows in sets]
+        times = Counter(at for rows in held for at in rows)
+        shared = sorted(at for at, count in times.items() if count == len(sets))
+        if not shared:
             return None
-        row = rows_of(rows.sort_values(["pixels", "value"]).tail(1))[0]
-        self.used.append(str(row["id"]))
-        low, high = (float(row[end] if pd.notna(row[end]) else row["value"]) for end in ("low", "high"))
-        return Number(float(row["value"]), low, high, ranks(row), str(row["id"]))
+        at = max(shared, key=lambda at: at[0])
+        self.used += [i for rows in held for i in rows[at]["ids"]]
+        return [Number(rows[at]) for rows in held]
 
-    def pair(self, one: pd.DataFrame, other: pd.DataFrame) -> tuple[Number, Number, str] | None:
-        """Two sets of rows at the largest resolution that both hold, with that resolution's name."""
-        common = set(one["resolution"]) & set(other["resolution"])
-        shared = one[one["resolution"].isin(common)].sort_values("pixels")
-        if shared.empty:
+    def exponent(self, rows: pd.DataFrame) -> Fit | None:
+        """That of one network in one setting, those with most sizes, over the MOST largest; None below LEAST sizes."""
+        curves = grouped(rows_of(rows[rows["value"] > 0].sort_values("pixels")), "task", "setting", "series", "metric")
+        points = max(({r["pixels"]: r for r in curve} for curve in curves.values()), key=len, default={})
+        largest = list(points.values())[-MOST:]
+        if len(largest) < LEAST:
             return None
-        at = str(shared["resolution"].iloc[-1])
-        found = [self.number(rows[rows["resolution"] == at]) for rows in (one, other)]
-        return None if None in found else (found[0], found[1], at)  # type: ignore[return-value]  # neither is None
+        found = line(2 * np.log([r["pixels"] for r in largest]), np.log([r["value"] for r in largest]))
+        self.used += [i for r in largest for i in r["ids"]]
+        half, sizes = found.t * found.error, f"{largest[0]['resolution']} to {Number(largest[-1]).at}"
+        return Fit(found.slope, found.slope - half, found.slope + half, sizes)
 
-    def exponent(self, rows: pd.DataFrame) -> tuple[float, float, float, str] | None:
-        """Fitted exponent, low, high, and the range of sizes, of one curve; None below four sizes."""
-        found = exponents(rows)
-        if len(found) != 1:
+    def above(self, one: Number, other: Number) -> Answer:
+        """Whether one surely lies above the other: scores seed by seed, all else by intervals that may rank."""
+        if one.row["quantity"] == "accuracy":
+            return self._above_by_seeds(one.row, other.row)
+        if not (ranks(one.row) and ranks(other.row)):
             return None
-        fit = found.iloc[0]
-        self.used += [str(i) for i in rows["id"].unique()]
-        return float(fit["exponent"]), float(fit["low"]), float(fit["high"]), f"{fit['smallest']} to {fit['largest']}"
+        return True if one.low > other.high else False if one.high < other.low else None
+
+    def _above_by_seeds(self, one: Row, other: Row) -> Answer:
+        """As the page tells designs apart: among all that learnt alike, see reports/accuracy.py."""
+        alike = self.rows(**{c: one[c] for c in ("task", "setting", "resolution", "metric")})
+        scores = {
+            r["series"]: {self.seeds[i]: score for i, score in zip(r["ids"], r["repeats"], strict=True)}
+            for r in rows_of(alike)
+            if r["repeats"]
+        }
+        for pair in pairs(scores):
+            if pair.told and {pair.one, pair.other} == {one["series"], other["series"]}:
+                return (pair.difference > 0) == (pair.one == one["series"])
+        return None
+
+    def learnt(self, score: Number) -> bool:
+        """Whether a score lies above chance with its whole interval; so too where chance is not known."""
+        chance = self.frame[(self.frame["metric"] == "chance") & (self.frame["id"] == score.row["id"])]["value"]
+        return bool(score.low > chance.max()) if len(chance) else True
 
     def finding(self, verdict: str, said: str) -> Finding:
         """The finding, with the records that were used on the way."""
         return Finding(verdict, said, tuple(dict.fromkeys(self.used)))
+
+
+def place(row: Row) -> Place:
+    """What rows must share to be compared."""
+    budget = row["params_budget"]
+    return row["pixels"], row["resolution"], row["setting"], int(budget) if pd.notna(budget) else 0
+
+
+def graded(answers: Sequence[Answer]) -> str:
+    """The verdict on a claim of several parts; OPEN where the untold ones could change it."""
+    if True in answers and False in answers:
+        return LIMITS
+    return OPEN if None in answers else HOLDS if all(answers) else FAILS
+
+
+def grows_as(fit: Fit, stated: float) -> Answer:
+    """Whether the whole interval of an exponent lies within NEAR of the stated one."""
+    if stated - NEAR <= fit.low and fit.high <= stated + NEAR:
+        return True
+    return False if fit.high < stated - NEAR or fit.low > stated + NEAR else None
 
 
 def percent(share: float) -> str:
@@ -102,19 +178,9 @@ def spanned(number: Number) -> str:
     return f"{said} ({percent(number.low)} to {percent(number.high)})" if number.low < number.high else said
 
 
-def graded(held: Sequence[bool]) -> str:
-    """The verdict on a claim of several parts, each of which held or not."""
-    return HOLDS if all(held) else LIMITS if any(held) else FAILS
-
-
-def above(one: Number, other: Number) -> str:
-    """The verdict on the claim that one number lies above another."""
-    return HOLDS if other.below(one) else FAILS if one.below(other) else LIMITS
-
-
-def power(fit: tuple[float, float, float, str]) -> str:
+def power(fit: Fit) -> str:
     """`n^1.83 (1.71 to 1.95)`."""
-    return f"n^{fit[0]:.2f} ({fit[1]:.2f} to {fit[2]:.2f})"
+    return f"n^{fit.value:.2f} ({fit.low:.2f} to {fit.high:.2f})"
 
 
 def joined(words: Iterable[str]) -> str:
