@@ -157,6 +157,9 @@ def test_only_designs_that_saw_as_many_images_are_compared() -> None:
     }  # fmt: skip
     assert [name for name, cells in rows.items() if cells["Behind the best"].text != GAP] == ["linear"]
     assert "among 1 pairs" in rows["linear"]["Behind the best"].why
+    alone = tables([*records[:2], *learnt("conv", [0.7])])["accuracy-0-apart"]
+    assert (alone["vit"]["Group"].text, alone["conv"]["Group"].why) == (GAP, "one seed")
+    assert alone["vit"]["Group"].why == "no other design that saw as many images has several seeds"
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:

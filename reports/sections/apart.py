@@ -17,12 +17,12 @@ from suite.record import Record
 
 HEADS = ("Interval", "Behind the best", "Beaten by it", "Group", "Loss, last third")
 NOTE = (
-    "Designs are compared seed by seed, on the same training and test images: those that saw as many images as most "
-    "did, the best of them with each other one. Beaten by it: how often a seed of the best scores above a seed of the "
-    "design, of all pairs of their seeds. No two of a group are told apart by "
-    "Student's t over seeds, at 5 % for all pairs of a resolution together (Holm). Each seed of scenes has its test "
-    "images; real data has the same for all, where seeds say nothing of other images. A loss that is level at the end, "
-    "where the learning rate is near 0, says that the training is over, not that more images would teach nothing."
+    "Designs are compared seed by seed, on the same training and test images: only those that saw as many images as "
+    "most did, and the best is the best of these. Beaten by it: of all pairs of a seed of the best and a seed of the "
+    "design, how often the best scores higher. No two of a group are told apart by Student's t over seeds, at 5 % for "
+    "all pairs of a resolution together (Holm). Each seed of scenes has its test images; real data has the same for "
+    "all, where seeds say nothing of other images. A loss that is level at the end, where the learning rate is near "
+    "0, says that the training is over, not that more images would teach nothing."
 )
 
 
@@ -54,7 +54,7 @@ def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]
     for row in ordered:
         name, pair = row["series"], best.get(row["series"])
         member = " ".join(str(i) for i, group in enumerate(found, 1) if name in group)
-        group = Cell(member) if member and compared else _alone(row, seen[name])
+        group = Cell(member) if member and compared else _alone(row, seen[name], usual)
         cells = measured(row), _interval(row), _behind(pair, len(compared)), _beaten(pair), group
         yield Line((*cells, _loss([records[i] for i in row["ids"]])), name)
 
@@ -75,10 +75,12 @@ def _usual(seen: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
     return max(equal, key=lambda images: (equal[images], images), default=())
 
 
-def _alone(row: Row, seen: Sequence[float]) -> Cell:
+def _alone(row: Row, seen: Sequence[float], usual: Sequence[float]) -> Cell:
     """Why a series is compared with none."""
-    if not row["repeats"] or not seen:
+    if not row["repeats"]:
         return Cell(why="one seed")
+    if not seen or seen == usual:
+        return Cell(why="no other design that saw as many images has several seeds")
     why = "others saw another number of images: not the same training"
     ends = " to ".join(f"{images:,.0f}".replace(",", THIN) for images in dict.fromkeys((seen[0], seen[-1])))
     return Cell(f"saw {ends} images", why=why)

@@ -13,9 +13,10 @@ from reports.units import BOUNDS, HEADLINES
 
 LEAST = 3  # families: of two, the middle is the mean
 NOTE = (
-    "Learnt: 0 % is chance, 100 % the ceiling. The interquartile mean leaves out the lowest and the highest quarter of "
-    "the trainings of all families; its 95 % interval is that of a bootstrap, which draws families and then seeds. "
-    "Designs that did not learn from every family are not listed."
+    "Learnt: 0 % is chance, 100 % the ceiling. The interquartile mean leaves out the lowest and the highest quarter "
+    "of the trainings of all families; its 95 % interval is that of a bootstrap, which draws families and then seeds. "
+    "Designs that did not learn from every family are not listed; one that saw fewer images shows what it learnt from "
+    "them."
 )
 
 Learnt = dict[str, dict[str, list[float]]]
