@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+
+import torch
 
 from avbench.find import names
 from suite.gate import exact
@@ -29,7 +32,8 @@ def init(targets: Sequence[Target], root: Path) -> list[Path]:
         raise ValueError(f"{root} has no pyproject.toml: start in the top folder of your project")
     if not table_of(root, names).missing:
         raise ValueError(f"{pyproject} has a [tool.avbench.gate] already: add cases to it by hand")
-    path = importable_path(root)
+    path = importable_path(root, targets)
+    expected = held(root / Table().expected)
     exact.importable(root, path)
     try:
         found = {target.name: exact.figures(target) for target in targets}
@@ -39,23 +43,37 @@ def init(targets: Sequence[Target], root: Path) -> list[Path]:
         if path != Table().path:
             file.write(f"\n[tool.avbench.gate]\npath = {json.dumps(path)}\n")
         file.write("".join(f"\n{entry(target)}" for target in targets))
-    table = table_of(root, names)
-    expected = Expected()
     expected.accept(exact.machine(), found, FIRST, now()[:10])
-    expected.write(root / table.expected)
-    wrote = [pyproject, root / table.expected]
+    expected.write(root / Table().expected)
+    wrote = [pyproject, root / Table().expected]
     if not (root / WORKFLOW).exists():
         (root / WORKFLOW).parent.mkdir(parents=True, exist_ok=True)
-        (root / WORKFLOW).write_text(
-            (files("avbench") / "ci" / "github.yml").read_text(encoding="utf-8"), encoding="utf-8"
-        )
+        (root / WORKFLOW).write_text(workflow(), encoding="utf-8")
         wrote.append(root / WORKFLOW)
     return wrote
 
 
-def importable_path(root: Path) -> tuple[str, ...]:
-    """The folders of a repository in which imports begin: `src` where there is one with code, else its top."""
-    return ("src",) if any(root.glob("src/*.py")) or any(root.glob("src/*/*.py")) else Table().path
+def held(path: Path) -> Expected:
+    """What a file of figures holds already: other machines, reasons, marked tests. ValueError if it is none."""
+    return Expected.read(path) if path.exists() else Expected()
+
+
+def workflow() -> str:
+    """The recipe for GitHub, with the torch that is installed here, so that the first baseline can fit CI too."""
+    text = (files("avbench") / "ci" / "github.yml").read_text(encoding="utf-8")
+    return re.sub(r"torch==[\d.]+", f"torch=={torch.__version__.split('+')[0]}", text)
+
+
+def importable_path(root: Path, targets: Sequence[Target]) -> tuple[str, ...]:
+    """The folders of a repository in which imports of the targets begin, such as `src`; its top where none is found."""
+    folders = [root, *sorted(root.glob("[!.]*/")), *sorted(root.glob("[!.]*/[!.]*/"))]
+    found = []
+    for target in targets:
+        module, colon, _ = target.make.partition(":")
+        forms = [f"{module.replace('.', '/')}{end}" for end in (".py", "/__init__.py")] if colon else []
+        holds = (folder for folder in folders if any((folder / form).is_file() for form in forms))
+        found.append(next(holds, root).relative_to(root).as_posix())
+    return tuple(dict.fromkeys(found))
 
 
 def entry(target: Target) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tomllib
+import shlex
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ from suite.gate import exact, written
 from suite.gate.expected import Expected
 from suite.gate.latency import compare
 from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency, worst
-from suite.gate.target import Table, Target, chosen, parsed, table_of
+from suite.gate.target import Table, Target, chosen, is_test, table_in, table_of
 from suite.gate.trees import Tree, git, place_of, require_clean, worktree
 from suite.gate.verdict import MOST_TRIPLES
 from suite.machine import default_threads
@@ -60,10 +60,10 @@ def run(gate: Gate) -> int:
         raise ValueError(f"{gate.triples} triples are not judged exactly: take --triples 1 to {MOST_TRIPLES}")
     if gate.threads < 1:
         raise ValueError(f"nothing runs on {gate.threads} threads: take --threads 1 or more")
-    codes = [exact_tier(gate)] if gate.exact else []
-    if gate.base:
-        codes.append(latency_tier(gate))
-    return worst(codes)
+    if gate.exact and gate.base:  # files of the same names
+        exact_gate, latency_gate = (replace(gate, out=gate.out / tier) for tier in ("exact", "latency"))
+        return worst([exact_tier(exact_gate), latency_tier(latency_gate)])
+    return exact_tier(gate) if gate.exact else latency_tier(gate)
 
 
 def exact_tier(gate: Gate) -> int:
@@ -79,16 +79,30 @@ def exact_tier(gate: Gate) -> int:
     if gate.accept:
         return _accepted(gate, expected, path, machine, found, failed)
     if machine not in expected.baselines:
-        held = " and ".join(expected.baselines) or "no machine"
-        said = (
-            f"no baseline for {machine}; {table.expected} holds one for {held}: `avbench gate --exact --accept` adds it"
-        )
-        return _told(Result("exact", (Row("every case", "exact", NOTHING, said),), about), gate.out)
-    wanted = expected.baselines[machine]
+        whole = {} if failed or gate.names else found
+        rows = (*of_exact({}, failed, ()), _without_baseline(gate, expected, table.expected, machine, whole))
+        return _told(Result("exact", rows, about), gate.out)
+    wanted = {name: figures for name, figures in expected.baselines[machine].items() if not is_test(name)}
     if gate.names:  # a part of the table was asked for: the rest of it is not missing
         wanted = {name: figures for name, figures in wanted.items() if name in {t.name for t in targets}}
-    rows = of_exact(found, failed, exact.differences(wanted, found))
+    rows = of_exact(found, failed, exact.differences(wanted, found), accepting(gate))
     return _told(Result("exact", rows, about), gate.out)
+
+
+def _without_baseline(gate: Gate, expected: Expected, where: str, machine: str, found: dict[str, exact.Figures]) -> Row:
+    """What a machine of another kind is told. Beside the verdict lies the file that would hold this one too."""
+    held, how = " and ".join(expected.baselines) or "no machine", f"`{accepting(gate)}` adds it"
+    if found:
+        expected.accept(machine, found, "the first baseline of this kind of machine", date.today().isoformat())
+        expected.write(gate.out / Path(where).name)
+        how += f", or commit {gate.out / Path(where).name} as {where}"
+    return Row("every case", "exact", NOTHING, f"no baseline for {machine}; {where} holds one for {held}: {how}")
+
+
+def accepting(gate: Gate) -> str:
+    """The command that accepts what this one finds."""
+    shape = ["--input", gate.input] if gate.input else []
+    return f'{shlex.join(["avbench", "gate", *gate.names, *shape])} --exact --accept --reason "..."'
 
 
 def figures_of(targets: Sequence[Target], table: Table, root: Path) -> tuple[dict[str, exact.Figures], dict[str, str]]:
@@ -159,10 +173,7 @@ def _table_at(revision: str) -> Table:
     shown = git(Path.cwd(), "show", f"{revision}:./pyproject.toml")
     if shown.returncode:
         return Table(missing=f"{revision} has no pyproject.toml in this folder: name the cases, or add a table")
-    stated = tomllib.loads(shown.stdout).get("tool", {}).get("avbench", {}).get("gate")
-    if stated is None:
-        return Table(missing=f"{revision} has no [tool.avbench.gate]: name cases, or start with `avbench gate init`")
-    return parsed(stated, Path(f"{revision}:pyproject.toml"), names)
+    return table_in(shown.stdout, f"{revision}:pyproject.toml", names)
 
 
 def started(gate: Gate) -> int:

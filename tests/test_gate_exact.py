@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gate_fakes import MODULE, MUTATIONS, TABLE, mutated
+from gate_fakes import MODULE, MUTATIONS, TABLE, mutated, repository
 
+from avbench.cli import main
 from avbench.gating import Gate, run
-from suite.gate import exact
+from suite.gate import exact, trees
 from suite.gate.expected import Expected
 from suite.gate.probe import fitted
 from suite.gate.target import Target
 
 EXACT = Gate(exact=True)
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +107,19 @@ NEVER = {
     "two of one name": (TABLE + TABLE, None, 2, "two cases called mixing"),
     "no factory": (TABLE.replace(":Mixing", ":torch"), None, 1, "name an nn.Module"),
     "no shape": (TABLE.replace("[2, 12, 16]", "[0]"), None, 2, "write a shape"),
+    "a number for a shape": (TABLE.replace("[2, 12, 16]", "5"), None, 2, r"input = 5 .* \[1, 3, 64, 64\]"),
+    "halves in a shape": (TABLE.replace("[2, 12, 16]", "[2.5]"), None, 2, r"input = \[2.5\]"),
+    "a number for a name": (TABLE.replace('"mixing"', "5"), None, 2, "name = 5"),
+    "a name as tests have": (TABLE.replace('"mixing"', '"a.py::b"'), None, 2, "without ::"),
+    "a text for a budget": (TABLE + 'params = "3"', None, 2, "params = '3'"),
+    "a budget of nothing": (TABLE + "params = 0", None, 2, "params of mixing is 0"),
+    "no device": (TABLE + 'device = "gpu"', None, 2, "choose cpu, cuda"),
+    "a number for cases": ("tool.avbench.gate.case = 3", None, 2, r"write it as in \[\[tool.avbench.gate.case\]\]"),
+    "one pair of brackets": (TABLE.replace("[[", "[").replace("]]", "]"), None, 2, r"as in \[\[tool.avbench"),
+    "a number for a path": ("[tool.avbench.gate]\npath = 5" + TABLE, None, 2, r"path = 5 .* \[\".\"\]"),
+    "a text for a path": ("[tool.avbench.gate]\npath = 'src'" + TABLE, None, 2, "path = 'src'"),
+    "a number for a file": ("[tool.avbench.gate]\nexpected = 5" + TABLE, None, 2, "expected = 5"),
+    "a number for a table": ("[tool]\navbench = 5", None, 2, "avbench = 5 is no table"),
 }
 
 
@@ -131,6 +150,8 @@ def told(project: Path, code: int, said: str) -> None:
         (lambda text: text.replace('"schema": 1', '"schema": 9'), "schema 9"),
         (lambda text: text.replace('"params": ', '"params": -'), "whole numbers"),
         (lambda text: text.replace('"macs"', '"mac"'), "is no baseline"),
+        (lambda text: text.replace('"accepted": [', '"accepted": null, "more": ['), "is no baseline"),
+        (lambda text: text.replace('"accepted": [', '"accepted": [null,'), "is no baseline"),
         (lambda text: "[]", "is no baseline"),
         (lambda text: "", "is no baseline"),
     ],
@@ -145,7 +166,23 @@ def test_a_corrupt_baseline_is_no_baseline(project: Path, change: Any, said: str
 def test_another_machine_has_no_baseline(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "machine", lambda: "torch 9.9.9, abacus, 1 thread")
     assert run(EXACT) == 4
-    assert "no baseline for torch 9.9.9" in rows(project)[0]["sentence"]
+    said = rows(project)[0]["sentence"]
+    assert "no baseline for torch 9.9.9" in said and "commit gate/expected.json as perf/expected.json" in said
+    Path("gate/expected.json").replace("perf/expected.json")  # which holds this machine beside the first one
+    assert run(EXACT) == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(project)
+    assert run(EXACT) == 0
+
+
+def test_what_does_not_run_fails_on_a_new_machine_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "machine", lambda: "torch 9.9.9, abacus, 1 thread")
+    told_of(project, "import nothing_of_that_name", "it does not run")
+
+
+def told_of(folder: Path, module: str, said: str) -> None:
+    write(folder, module)
+    told(folder, 1, said)
 
 
 def test_a_missing_baseline_says_how_to_write_it(project: Path) -> None:
@@ -175,3 +212,75 @@ def test_a_verdict_that_cannot_be_kept_is_an_error(project: Path) -> None:
     (project / "file").write_text("")
     with pytest.raises(ValueError, match="cannot be kept"):
         run(replace(EXACT, out=Path("file/gate")))
+
+
+def test_what_is_named_is_accepted_by_the_command_that_is_offered(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the case and its input; what it says, obeyed, accepts that case, and keeps the others."""
+    words = ["gate", "mixing:Mixing", "--exact", "--input", "1,12,16"]
+    assert command(words) == 1
+    offered = rows(project)[0]["sentence"].partition("if that is right: ")[2]
+    assert command([*shlex.split(offered)[1:-1], "it is new"]) == 0
+    assert command(words) == 0
+    assert set(Expected.read(project / "perf/expected.json").baselines[exact.machine()]) == {"mixing", "mixing:Mixing"}
+
+
+def command(words: list[str]) -> int:
+    """The exit code of `avbench` with these words."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0)
+
+
+def full(path: Path, *_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gate", "--exact"], "cannot be kept in gate (No space left on device): make room"),
+        (["gate", "--exact", "--accept", "--reason", "r"], "stays as it was (No space left on device): make room"),
+    ],
+)
+def test_a_full_disk_is_no_pass(
+    project: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (project / "perf/expected.json").read_bytes()
+    monkeypatch.setattr(Path, "write_text", full)
+    assert command(words) == 2
+    assert said in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in (project / "perf").iterdir()] == [("expected.json", before)]
+
+
+def test_a_checkout_that_the_disk_has_no_room_for_is_an_error(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(project)
+
+    def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        full_ = words[0] == "worktree"
+        said = "fatal: sha1 file write error: No space left on device\n"
+        return subprocess.CompletedProcess(words, 128, "", said) if full_ else real(folder, *words)
+
+    real = trees.git
+    monkeypatch.setattr(trees, "git", git)
+    assert command(["gate", "--base", "HEAD"]) == 2
+    assert "No space left on device): make room" in capsys.readouterr().err
+
+
+def test_a_project_is_imported_from_its_checkout_and_hides_nothing_of_ours(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A copy of it that is installed is not what is measured; a folder called `reports` is not taken for ours."""
+    installed = tmp_path_factory.mktemp("installed")
+    for folder, name in ((installed, "mixing.py"), (project, "reports.py")):
+        (folder / name).write_text("raise RuntimeError('this is not it')")
+    program = "from pathlib import Path; from suite.gate import exact; exact.importable(Path('.'), ['.'])"
+    program += "; import mixing, reports; print(mixing.__file__, reports.__file__)"
+    path = os.pathsep.join([str(ROOT), str(installed)])
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert done.stdout.split() == [str(project / "mixing.py"), str(ROOT / "reports" / "__init__.py")], done.stderr

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def machine() -> str:
 
 
 def importable(root: Path, path: Sequence[str]) -> None:
-    """Puts the folders `path` of a repository first among the places of modules."""
+    """Puts the folders `path` of a repository first among the places of modules, so that no installed copy is measured.
+
+    Ours are imported before, so that none of its folders is taken for one of them.
+    """
+    for ours in ("avbench", "reports", "suite", "variants"):
+        import_module(ours)
     sys.path[:0] = [place for part in path if (place := str((root / part).resolve())) not in sys.path]
 
 
@@ -72,7 +78,7 @@ def figures(target: Target, module: nn.Module | None = None) -> Figures:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _figures(target, module or build(target.make, target.input, target.params))
+        return _figures(target, build(target.make, target.input, target.params) if module is None else module)
     finally:
         torch.set_num_threads(before)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from suite.gate.exact import Figures
+from suite.gate.target import is_test
 
 SCHEMA = 1
 NUMBERS = ("params", "macs", "peak_bytes", "workspace_bytes")
@@ -28,33 +30,40 @@ class Expected:
             raise ValueError(f'there is no {path}: write it with `avbench gate --exact --accept --reason "..."`')
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            assert values["schema"] == SCHEMA, f"schema {values['schema']}, this avbench reads {SCHEMA}"
-            read = cls(values["baselines"], values["accepted"])
+            if values["schema"] != SCHEMA:
+                raise ValueError(f"schema {values['schema']}, this avbench reads {SCHEMA}")
+            read = cls(values["baselines"], [dict(entry) for entry in values["accepted"]])
             for cases in read.baselines.values():
                 for case, figures in cases.items():
                     _check(case, figures)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no baseline ({error}): restore it from version control") from None
         return read
 
     def accept(self, machine: str, cases: dict[str, Figures], reason: str, date: str) -> None:
-        """Takes these figures for those of the machine. ValueError without cases or a reason."""
+        """Takes these figures for the machine's; marked tests keep theirs. ValueError without cases or a reason."""
         if not cases:
             raise ValueError("nothing was measured, so nothing can be accepted: name at least one case")
         if not reason.strip():
             raise ValueError('a change is accepted for a reason: add --reason "why it is right"')
-        self.baselines[machine] = dict(sorted(cases.items()))
+        tests = {name: figures for name, figures in self.baselines.get(machine, {}).items() if is_test(name)}
+        self.baselines[machine] = dict(sorted((tests | cases).items()))
         entry = {"date": date, "machine": machine, "reason": reason.strip()}
         if self.accepted[-1:] != [entry]:
             self.accepted.append(entry)
 
     def write(self, path: Path) -> None:
-        """Whole or not at all: a file beside it takes its place."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Whole or not at all: a file beside it takes its place. ValueError if it cannot be written."""
         beside = path.with_suffix(".new")
         values = {"schema": SCHEMA, "accepted": self.accepted, "baselines": self.baselines}
-        beside.write_text(_compact(values) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(_compact(values) + "\n", encoding="utf-8")
+            os.replace(beside, path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise ValueError(f"{path} stays as it was ({error.strerror or error}): make room, accept again") from None
 
 
 def _check(case: str, figures: Any) -> None:

@@ -12,7 +12,6 @@ from suite.gate.latency import Compared
 from suite.gate.verdict import BROKEN, FASTER, MINIMUM, SAME, SLOWER, UNCLEAR, Verdict, percent
 
 PASS, REGRESSION, USAGE, INCONCLUSIVE, NOTHING = 0, 1, 2, 3, 4  # exit codes
-ACCEPT = 'avbench gate --exact --accept --reason "..."'
 WORDS = {PASS: "pass", REGRESSION: "FAIL", INCONCLUSIVE: "inconclusive", NOTHING: "nothing measured"}
 
 
@@ -56,8 +55,10 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in (REGRESSION, NOTHING, INCONCLUSIVE, PASS) if code in found), NOTHING)
 
 
-def of_exact(found: dict[str, Figures], failed: dict[str, str], differences: Iterable[Difference]) -> tuple[Row, ...]:
-    """A row for each case that was measured, is gone or is broken."""
+def of_exact(
+    found: dict[str, Figures], failed: dict[str, str], differences: Iterable[Difference], accepting: str = ""
+) -> tuple[Row, ...]:
+    """A row for each case that was measured, is gone or is broken; `accepting` is the command that accepts it."""
     by_case: dict[str, list[Difference]] = {}
     for one in differences:
         if one.case not in failed:
@@ -66,7 +67,7 @@ def of_exact(found: dict[str, Figures], failed: dict[str, str], differences: Ite
     for case in sorted({*found, *by_case}):
         if told := by_case.get(case):
             said = "; ".join(str(one).removeprefix(f"{case}: ") for one in told)
-            rows.append(Row(case, "exact", REGRESSION, f"{said}; if that is right: {ACCEPT}", found.get(case, {})))
+            rows.append(Row(case, "exact", REGRESSION, f"{said}; if that is right: {accepting}", found.get(case, {})))
         else:
             rows.append(Row(case, "exact", PASS, "every figure is as expected", found[case]))
     return tuple(sorted(rows, key=lambda row: row.case))
