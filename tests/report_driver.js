@@ -97,5 +97,5 @@ const saved = async (win, all) => {
   } catch (error) {
     results.push({ error: `${error} ${error.stack}` });
   }
-  document.body.textContent = `BEGIN${btoa(unescape(encodeURIComponent(JSON.stringify(results))))}END`;
+  tell(results);
 })();

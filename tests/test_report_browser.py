@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
-import json
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import needed, ran
 from report_fakes import save
 from report_sweeps import whole
 
 from reports.write import of_two, put, write
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-TRIES = 6
 DRIVER = Path(__file__).with_name("report_driver.js")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: `apt install chromium`")
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +28,8 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any
     records = whole(designs, sides=(128, 224, 1024), modes=("inference",), rounds=3, seeds=2)
     run = save(folder / "a long name of a run", records)
     (beside,) = put(of_two(run, save(folder / "another", records[:400])), folder, ("html",))
-    pages = [path.read_text(encoding="utf-8") for path in (write(run), beside)]
-    page, other = (json.dumps(text).replace("<", "\\u003c") for text in pages)
-    script = f"const PAGE = {page}, BESIDE = {other};{DRIVER.read_text()}"
-    harness = folder / "harness.html"
-    harness.write_text(f"<!doctype html><meta charset=utf-8><body><script>{script}</script>", encoding="utf-8")
-    flags = f"--headless --no-sandbox --disable-gpu --user-data-dir={folder / 'profile'} --enable-logging=stderr --v=0"
-    flags += " --force-prefers-reduced-motion"  # in virtual time nothing moves
-    command = [str(BROWSER), *flags.split(), "--virtual-time-budget=60000", "--dump-dom", harness.as_uri()]
-    for _ in range(TRIES):  # its virtual time does not wait for pictures that are decoded on other threads
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
-        if found := re.search(r"BEGIN([A-Za-z0-9+/=]*)END", done.stdout):  # greedy: base64 may spell END too
-            return json.loads(base64.b64decode(found[1])), done.stderr
-    pytest.skip(f"this machine is too busy: Chromium came to no end in {TRIES} tries")
+    page, other = (path.read_text(encoding="utf-8") for path in (write(run), beside))
+    return ran(DRIVER.read_text(), folder, PAGE=page, BESIDE=other)
 
 
 def test_the_console_stays_empty_and_nothing_overflows(driven: tuple[list[dict[str, Any]], str]) -> None:

@@ -9,13 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chromium import needed, ran
 from PIL import Image
+from report_fakes import save
 from sklearn.datasets import load_sample_image
 
-from avbench.viewing import SIDE, view
-from reports.attention.look import Look, distance, reduced, rollout
+from avbench.find import find
+from avbench.viewing import SIDE, pointed, trained, view
+from reports.attention.look import Look, distance, no_rollout, reduced, rollout
 from reports.attention.page import BYTES, packed, render
+from suite.case import Case
 from suite.data import source
+from suite.measure import Bench
+from suite.training.checkpoint import read
+from suite.training.keep import Keep
 from variants.contract import Grid
 
 PLACES = [((row + 0.5) / 2, (column + 0.5) / 2) for row in range(2) for column in range(2)]
@@ -63,7 +70,64 @@ def test_a_page_of_a_photograph(name: str, kind: str, photo: Path, tmp_path: Pat
     assert ("gradient field" in page) == (kind == "gradient")
     assert (tmp_path / "out" / f"{kind}.png").is_file() and (tmp_path / "out/image.png").is_file()
     found = data_of(tmp_path / "out/index.html")
-    assert len(found["places"]) == SIDE**2 and len(found["maps"]) == page.count("<canvas")
+    assert found["places"] and len(found["maps"]) == page.count("<canvas")
+
+
+def test_a_rollout_end_to_end_where_layers_share_a_grid_and_else_why_there_is_none(photo: Path, tmp_path: Path) -> None:
+    """At a size that is neither 224 nor square."""
+    view("vit", photo, None, "48x64", "0.3M", tmp_path / "shared")
+    page = (tmp_path / "shared/index.html").read_text()
+    assert len(data_of(tmp_path / "shared/index.html")["places"]) == 3 * 4
+    assert "rollout to layer 12" in page and "<b>No rollout</b>" not in page
+    assert (tmp_path / "shared/rollout.png").is_file()
+    view("pvt", photo, None, "64", "0.3M", tmp_path / "several")
+    page = (tmp_path / "several/index.html").read_text()
+    assert len(data_of(tmp_path / "several/index.html")["places"]) == SIDE**2
+    assert "rollout to layer" not in page and "the layers attend over different grids (16 x 16, " in page
+
+
+def test_all_tokens_are_pointed_at_unless_they_are_too_many() -> None:
+    network = find("vit").fitted(300_000).build("classification", 10, Grid(64, 64))
+    assert [pointed(network, torch.zeros(3, side, side)) for side in (256, 272)] == [Grid(16, 16), Grid(SIDE, SIDE)]
+
+
+def test_weights_that_a_sweep_kept_are_shown_at_any_size(photo: Path, tmp_path: Path) -> None:
+    design = find("vit").fitted(300_000)
+    case = Case(
+        "accuracy", "vit", design.layout_name, design.position_name, "classification", 10, 32, 32, mode="train",
+        widths=design.widths, extra=design.extra, batch=16, data="digits", train_images=16, lr=1e-3,
+    )  # fmt: skip
+    run = tmp_path / "run"
+    record = Bench(find).measure(case, keep=Keep(str(run), weights=True))
+    kept = save(run, [record]) / "checkpoints" / f"{record.id}.final.pt"
+    network, about = trained("vit", kept, Grid(32, 32))
+    weights = read(kept)
+    assert weights and about == "trained on digits at 32 pixels"
+    assert all(torch.equal(weights["network"][name], w) for name, w in network.state_dict().items())
+    view("vit", photo, kept, "48x64", "5M", tmp_path / "out")
+    assert "trained on digits at 32 pixels" in (tmp_path / "out/index.html").read_text()
+    with pytest.raises(ValueError, match="holds the weights of vit, not of linear"):
+        trained("linear", kept, Grid(32, 32))
+
+
+@needed
+def test_pointing_moves_every_tile_and_a_click_holds_them(tmp_path: Path) -> None:
+    """Two rows and three columns; one tile shows the place itself, the other the opposite one."""
+    places = [((row + 0.5) / 2, (column + 0.5) / 3) for row in range(2) for column in range(3)]
+    here = np.eye(6, dtype=np.float32).reshape(6, 2, 3)
+    looks = [Look(0, "m", i, "attention", maps) for i, maps in enumerate((here, here[::-1]))]
+    page = render("t", "a", np.zeros((200, 300, 3), np.uint8), places, looks)
+    found, console = ran(Path(__file__).with_name("view_driver.js").read_text(), tmp_path, PAGE=page)
+    assert found == {
+        "moved": ["row 25 %, column 83 %", 2, 3],
+        "held": ["row 75 %, column 17 %, held", 3, 2],
+        "still": ["row 75 %, column 17 %, held", 3, 2],
+        "right": ["row 75 %, column 50 %, held", 4, 1],
+        "up": ["row 25 %, column 50 %, held", 1, 4],
+        "freed": ["row 75 %, column 83 %", 5, 0],
+        "overflow": 0,
+    }
+    assert "CONSOLE" not in console
 
 
 @pytest.mark.parametrize(
@@ -82,6 +146,11 @@ def test_distance_is_in_sides_of_the_image() -> None:
     assert distance(Look(0, "m", None, "attention", there), PLACES) == pytest.approx(0.5)
 
 
+def test_an_identity_reaches_nowhere_on_a_grid_coarser_than_the_places() -> None:
+    whole = np.ones((4, 1, 1), np.float32)
+    assert distance(Look(0, "m", None, "attention", whole), PLACES) == 0
+
+
 def test_a_rollout_is_the_product_of_the_layers() -> None:
     chance = np.random.default_rng(0)
     maps = [chance.dirichlet(np.ones(4), 4).astype(np.float32) for _ in range(4)]
@@ -92,10 +161,15 @@ def test_a_rollout_is_the_product_of_the_layers() -> None:
     np.testing.assert_allclose(found[1].weights.sum((1, 2)), 1, rtol=1e-5)
 
 
-def test_no_rollout_through_layers_of_different_grids_or_without_attention() -> None:
+def test_no_rollout_through_layers_of_different_grids_or_without_attention_or_with_too_many_tokens() -> None:
     fine, coarse = np.full((4, 2, 2), 0.25, np.float32), np.ones((4, 1, 1), np.float32)
-    assert rollout([Look(0, "m", None, "attention", fine), Look(1, "m", None, "attention", coarse)]) == []
-    assert rollout([Look(0, "m", None, "gradient", fine)]) == []
+    for looks, said in (
+        ([Look(0, "m", None, "attention", fine), Look(1, "m", None, "attention", coarse)], "grids (2 x 2, 1 x 1)"),
+        ([Look(0, "m", None, "gradient", fine)], "m has no weights over places"),
+        ([Look(0, "m", None, "attention", fine[:3])], "2 x 2 tokens, and 3 were looked at: choose a smaller --res"),
+    ):
+        assert rollout(looks) == [] and said in no_rollout(looks)
+    assert not no_rollout([Look(0, "m", None, "attention", fine)])
 
 
 def test_coarser_maps_keep_their_mass() -> None:

@@ -1,6 +1,6 @@
 """What is shown of a network's attention: one map for each layer, head and place; and what follows from them.
 
-distance   Σ_j map_ij |i - j|, the mean over places i, in sides of the image
+distance   Σ_j map_ij |i - j|, the mean over places i, in sides of the image, from centre to centre of tokens
 rollout    R_l = (A_l + I)/2 · R_(l-1), A_l the mean over the heads of layer l (2005.00928): through all layers at once,
            for networks whose layers share one grid and whose places are all of its tokens
 """
@@ -40,25 +40,37 @@ def distance(look: Look, places: Sequence[Place]) -> float:
     """How far the maps reach, in sides of the image."""
     _, rows, columns = look.weights.shape
     y, x = ((np.arange(n) + 0.5) / n for n in (rows, columns))
-    far = [np.hypot(y[:, None] - row, x[None] - column) for row, column in places]  # y x, for each place
+    tokens = ((int(row * rows), int(column * columns)) for row, column in places)
+    far = [np.hypot(y[:, None] - y[row], x[None] - x[column]) for row, column in tokens]  # y x, for each place
     return float((look.weights * np.stack(far)).sum((1, 2)).mean())
 
 
 def rollout(looks: Sequence[Look]) -> list[Look]:
-    """One look for each layer; none unless all layers attend over the same grid, all of whose tokens are places."""
-    layers = sorted({look.layer for look in looks})
-    shapes = {look.weights.shape for look in looks}
-    if len(shapes) != 1 or any(look.kind != "attention" for look in looks):
+    """One look for each layer; none where `no_rollout` says why."""
+    if no_rollout(looks):
         return []
-    ((places, rows, columns),) = shapes
-    if places != rows * columns:
-        return []
+    layers, (places, rows, columns) = sorted({look.layer for look in looks}), looks[0].weights.shape
     through, found = np.eye(places, dtype=np.float32), []
     for layer in layers:
         heads = [look.weights.reshape(places, places) for look in looks if look.layer == layer]
         through = (np.mean(heads, axis=0) + np.eye(places, dtype=np.float32)) / 2 @ through
         found.append(Look(layer, "", None, "rollout", through.reshape(places, rows, columns)))
     return found
+
+
+def no_rollout(looks: Sequence[Look]) -> str:
+    """Why there is none, in a sentence; empty unless layers have no attention, several grids, or too many tokens."""
+    if without := sorted({look.mixer for look in looks if look.kind != "attention"}):
+        return f"{', '.join(without)} has no weights over places that could be multiplied through the layers."
+    grids = list(dict.fromkeys(f"{rows} x {columns}" for _, rows, columns in (look.weights.shape for look in looks)))
+    if len(grids) > 1:
+        return f"the layers attend over different grids ({', '.join(grids)}), whose weights cannot be multiplied."
+    places, rows, columns = looks[0].weights.shape
+    if places != rows * columns:
+        return (
+            f"it needs every one of the {rows} x {columns} tokens, and {places} were looked at: choose a smaller --res."
+        )
+    return ""
 
 
 def reduced(weights: Weights, most: int) -> Weights:

@@ -58,9 +58,9 @@
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const side = Math.round(Math.sqrt(data.places.length));
+    const [rows, columns] = [0, 1].map((axis) => new Set(data.places.map((place) => place[axis])).size);
     const [row, column] = data.places[now];
-    show(nearest(row + step[0] / side, column + step[1] / side));
+    show(nearest(row + step[0] / rows, column + step[1] / columns));
   });
   show(nearest(0.5, 0.5));
 })();

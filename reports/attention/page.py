@@ -17,11 +17,11 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from reports.attention.look import Look, Place, Weights, distance, reduced, rollout
+from reports.attention.look import Look, Place, Weights, distance, no_rollout, reduced, rollout
 
 HERE = Path(__file__).parent
 CELLS = 28  # rows and columns of a map on the page, at most
-BYTES = 3_000_000  # of all maps on the page, before they are written as text
+BYTES = 3_200_000  # of all maps on the page, before they are written as text
 TILE = 112  # pixels of a tile of the sheets
 Picture = NDArray[np.uint8]  # `Y X 3`
 
@@ -37,12 +37,14 @@ def write(
     for kind in dict.fromkeys(look.kind for look in shown):
         sheet(picture, [look for look in shown if look.kind == kind], middle).save(folder / f"{kind}.png")
     page = folder / "index.html"
-    page.write_text(render(title, about, picture, places, shown), encoding="utf-8")
+    page.write_text(render(title, about, picture, places, shown, no_rollout(looks)), encoding="utf-8")
     return page
 
 
-def render(title: str, about: str, picture: Picture, places: Sequence[Place], looks: Sequence[Look]) -> str:
-    """The page as text; maps are coarser, and then places fewer, where it would grow beyond BYTES."""
+def render(
+    title: str, about: str, picture: Picture, places: Sequence[Place], looks: Sequence[Look], no_rollout: str = ""
+) -> str:
+    """The page as text; maps are coarser, down to 7 x 7 cells, where they would grow beyond BYTES."""
     script = (HERE / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -54,6 +56,7 @@ def render(title: str, about: str, picture: Picture, places: Sequence[Place], lo
         sides=f"{picture.shape[1]} / {picture.shape[0]}",
         rows=by_layer(looks, places),
         kinds=sorted({look.kind for look in looks}),
+        no_rollout=no_rollout,
         data=Markup(json.dumps(packed(looks, places)).replace("<", "\\u003c")),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
