@@ -58,6 +58,11 @@ class Case:
         """`224` for a square image, `224x320` (rows x columns) otherwise."""
         return size_text(self.height, self.width)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether something is compiled before the first pass is over: the network, or flex_attention."""
+        return self.compiled or self.backend == "flex"
+
     @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical form: the same on every machine."""

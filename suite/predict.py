@@ -25,6 +25,8 @@ from suite.units import parse_size
 
 ON_CUDA = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
+COMPILE_SECONDS = 0.13  # an operator: five networks at 224 pixels took 0.08 to 0.19 of a core's time
+FLEX_SECONDS = 10.0  # of flex_attention
 COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
@@ -45,6 +47,7 @@ class Prediction:
     pass_seconds: float  # of the batch: forward, or one training step
     forward_seconds: float  # of one image
     tests_seconds: float = 0.0  # of the tests at every size
+    compile_seconds: float = 0.0  # before the first pass
 
 
 def predict(
@@ -62,6 +65,7 @@ def predict(
         needed_bytes=peak + part.resting_bytes,
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
+        compile_seconds=compile_seconds(case, part.kernels),
         tests_seconds=examined * sum(tested_seconds(case, simulated, calibration)),
     )
 
@@ -71,6 +75,13 @@ def kept(case: Case) -> Case:
     if case.quantity != "field":
         return case
     return replace(case, mode="train", dtype="float64", backend=case.backend if case.device == "cpu" else "math")
+
+
+def compile_seconds(case: Case, kernels: int) -> float:
+    """Of torch.compile for a network whose pass calls so many operators, or of flex_attention alone."""
+    if case.compiled:
+        return COMPILE_SECONDS * kernels
+    return FLEX_SECONDS if case.compiles else 0.0
 
 
 def tested_seconds(case: Case, simulated: Callable[[Case], Simulated], calibration: Calibration) -> Iterator[float]:
@@ -96,10 +107,10 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
     if case.quantity == "static":
         return COUNT_SECONDS
     if case.quantity == "memory":
-        return BUILD_SECONDS + MEMORY_PASSES[case.mode] * cost.pass_seconds
+        return BUILD_SECONDS + cost.compile_seconds + MEMORY_PASSES[case.mode] * cost.pass_seconds
     if case.quantity == "latency":
         long = min(LATENCY_PASSES * cost.pass_seconds, max(LEAST_PASSES * cost.pass_seconds, PATIENCE * limit))
-        return BUILD_SECONDS + max(LATENCY_SECONDS, long)
+        return BUILD_SECONDS + cost.compile_seconds + max(LATENCY_SECONDS, long)
     if case.quantity == "field":
         return BUILD_SECONDS + FIELD_PASSES * cost.forward_seconds
     if case.quantity == "probe":

@@ -186,9 +186,8 @@ class Sweep:
 
     def _limit(self, planned: Planned) -> float:
         """The seconds after which a case counts as hung."""
-        if planned.case.quantity != "accuracy":
-            return self.limits.case_seconds
-        return 3 * planned.seconds + self.limits.case_seconds
+        long = planned.case.quantity == "accuracy" or planned.case.compiles
+        return self.limits.case_seconds + (3 * planned.seconds if long else 0.0)
 
     def _keep(self, planned: Planned, record: Record) -> None:
         notes: dict[str, Any] = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}

@@ -66,7 +66,8 @@ class Worker:
             record = self._measured(case, limit_s, memory_bytes, progress or (lambda fraction: None))
         except TimeoutError:
             self.kill()
-            record = Record(case, "timeout", f"not over after {limit_s:.3g} s, and stopped")
+            told = ", compiling included" if case.compiles else ""
+            record = Record(case, "timeout", f"not over after {limit_s:.3g} s{told}, and stopped")
         except (EOFError, BrokenPipeError):
             record = Record(case, *self._obituary(kills))
         except BaseException:

@@ -11,7 +11,7 @@ from sweeps import CALIBRATIONS, DATA, MACHINE, axes, pretend
 from suite.axes import Axes, Data, Known, Learning, Limits
 from suite.case import Case
 from suite.plan import Plan, plan
-from suite.predict import BUILD_SECONDS, ON_CUDA, pass_seconds, predict
+from suite.predict import BUILD_SECONDS, COMPILE_SECONDS, ON_CUDA, pass_seconds, predict
 from suite.simulate import Simulated, simulate
 from suite.units import bytes_text, count_text, duration, parse_bytes, parse_count, parse_size
 from variants.contract import Grid
@@ -223,6 +223,20 @@ def test_a_training_that_does_not_fit_takes_its_batch_in_parts() -> None:
     assert tight.peak_bytes == 8 * needed
     assert tight.pass_seconds == pytest.approx(roomy.pass_seconds, rel=1e-3)
     assert made(asked, Limits(1e6, needed // 2)).cases[0].status == "too_large"
+
+
+def test_compiling_takes_its_time_which_is_not_of_the_cases_limit() -> None:
+    """A simulated pass calls 10 operators; the limit is of what is measured, and compiling comes on top."""
+    asked = replace(axes(32, metrics="memory,latency"), compiles=(False, True), rounds=1)
+    cases = {(p.case.quantity, p.case.mode, p.case.compiled): p for p in made(asked).cases}
+    for quantity in ("memory", "latency"):
+        plain, compiled = (cases[quantity, "inference", c] for c in (False, True))
+        assert compiled.seconds == pytest.approx(plain.seconds + 10 * COMPILE_SECONDS)
+    (slow,) = [p for p in made(replace(asked, resolutions=(Grid(2048, 2048),)), Limits(case_seconds=2.0)).cases
+               if p.case.quantity == "latency" and p.case.compiled]  # fmt: skip
+    assert slow.status == "too_slow" and "s beside compiling, the limit is 2.00 s" in slow.reason
+    fast = made(asked, Limits(case_seconds=2.1)).cases
+    assert {p.status for p in fast} == {"ok"} and max(p.seconds for p in fast) > 2.1
 
 
 @pytest.mark.parametrize(("device", "backend"), [("cpu", "sdpa"), ("cuda", "math")])

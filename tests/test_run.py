@@ -15,6 +15,7 @@ from sweeps import CALIBRATIONS, DATA, FakeWorker, axes, pretend
 from suite.axes import Learning, Limits
 from suite.case import Case
 from suite.outcome import Event, Outcome
+from suite.pace import Pace
 from suite.plan import Plan, plan
 from suite.record import STARTS, Journal, Record, latest, read
 from suite.run import GRACE, run
@@ -106,6 +107,21 @@ def test_a_case_that_hangs_at_the_end_of_the_run_is_not_reached(tmp_path: Path) 
     assert max(worker.limits) < 60
     assert {r.status for r in read(tmp_path) if r.case.quantity == "latency"} == {"not_reached"}
     assert worker.clock.now <= 18 + GRACE
+
+
+def test_what_compiles_may_take_longer_and_says_nothing_of_what_does_not(tmp_path: Path) -> None:
+    """Compiling takes half a minute more than predicted: it is waited for, and eager cases are expected as before."""
+    worker, events = FakeWorker(takes=lambda case: 64.0 if case.compiled else 2.0), list[Event]()
+    made = planned(32, metrics="latency", compiles=(True, False), rounds=1)
+    made = Plan(tuple(replace(p, seconds=32.0 if p.case.compiled else 2.0) for p in made.cases))
+    run(made, tmp_path, Limits(minutes=20), worker, events.append, clock=worker.clock)
+    assert set(statuses(tmp_path).values()) == {"ok"}
+    limits = {case.compiled: limit for case, limit in zip(worker.seen, worker.limits, strict=True)}
+    assert limits == {False: 60.0, True: 3 * 32.0 + 60.0}
+    pace = Pace()
+    pace.learn(made.cases[0], 64.0)
+    eager = next(p for p in made.cases if not p.case.compiled)
+    assert pace.seconds(eager) == 2.0
 
 
 def test_a_failure_is_a_row_and_is_not_tried_in_every_round(tmp_path: Path) -> None:
