@@ -51,7 +51,12 @@ def planned_alone(request: Request, limits: Limits, before: Sequence[Record] = (
 
 
 def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
-    """Prints every case; a table shows rounds and seeds of one network in one row, and ends with the total."""
+    """Prints every case; a table shows rounds and seeds of one network in one row, and ends with the total.
+
+    Then how far predictions were off in the newest run of this machine, if there is one.
+    """
+    from avbench.precedent import precedent
+
     if as_json or as_csv:
         show([row(p) for p in made.cases], as_json, as_csv, {})
         return
@@ -59,7 +64,10 @@ def show_plan(made: Plan, as_json: bool, as_csv: bool) -> None:
     shown |= {"MACs": _or_blank(count_text), "peak": _or_blank(bytes_text)}
     shown |= {"one pass": _or_blank(duration), "measuring": _or_blank(duration), "not tried": plain}
     show([brief(p, times) for p, times in merged(made).items()], False, False, shown)
-    Console().print(total(made), highlight=False)
+    console = Console(highlight=False, markup=False)
+    console.print(total(made))
+    if said := precedent({p.case.device for p in made.cases}):
+        console.print(said)
 
 
 def brief(planned: Planned, times: int) -> dict[str, Any]:

@@ -172,6 +172,7 @@ def test_plan_prints_every_case_and_the_total(capsys: pytest.CaptureFixture[str]
     assert code == 0
     assert re.search(r"latency +3 ", out)
     assert re.search(r"^6 cases, about", out, re.MULTILINE)
+    assert "On this machine" not in out, "nothing was measured here"
     rows = json.loads(call(capsys, "plan", mine, *SMALL, "--json")[1])
     assert [row["quantity"] for row in rows] == ["static", "memory", "memory", "latency"]
     assert all(row["macs"] and row["peak_bytes"] and row["seconds"] for row in rows)
