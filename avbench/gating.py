@@ -10,17 +10,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import torch
 from rich.console import Console
 from rich.text import Text
 
 from avbench.find import names
 from avbench.gate_init import init
+from suite.fingerprint import fingerprint
 from suite.forked import mapped
 from suite.gate import exact, written
 from suite.gate.expected import Expected
 from suite.gate.latency import compare
-from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, now, of_exact, of_latency, worst
+from suite.gate.result import INCONCLUSIVE, NOTHING, PASS, Result, Row, command, now, of_exact, of_latency, worst
 from suite.gate.target import Table, Target, chosen, is_test, table_in, table_of
 from suite.gate.trees import Tree, git, place_of, require_clean, worktree
 from suite.gate.verdict import MOST_TRIPLES
@@ -75,7 +78,7 @@ def exact_tier(gate: Gate) -> int:
     expected = Expected() if gate.accept and not path.exists() else Expected.read(path)
     found, failed = figures_of(targets, table, root)
     machine = exact.machine()
-    about = {"machine": {"name": machine}, "started": now(), "expected": str(table.expected)}
+    about = {"command": command(), "machine": {"name": machine}, "started": now(), "expected": str(table.expected)}
     if gate.accept:
         return _accepted(gate, expected, path, machine, found, failed)
     if machine not in expected.baselines:
@@ -153,12 +156,16 @@ def _compared(gate: Gate, trees: list[Tree], targets: Sequence[Target], listed: 
     """Compares the trees on the targets, and tells; `listed` are the cases of the base's table."""
     console = Console(stderr=True, highlight=False)
     seed = int.from_bytes(os.urandom(4)) if gate.seed is None else gate.seed
+    device = next((t.device for t in targets if t.device != "cpu" and torch.cuda.is_available()), "cpu")
+    began, before = now(), fingerprint(device)
     with console.status("") as status:
-        began = now()
         found = compare(trees[0], trees[1], targets, gate.triples, seed, gate.threads, status.update)
     about = {
-        "machine": {"name": f"{exact.machine()}; measured with {gate.threads}"},
+        "command": command(),
+        "machine": machine_of(before["identity"], gate.threads),
         "started": began,
+        "before": before["conditions"],
+        "after": fingerprint(device)["conditions"],
         "base": trees[0].revision,
         "head": trees[1].revision,
         "seed": seed,
@@ -166,6 +173,13 @@ def _compared(gate: Gate, trees: list[Tree], targets: Sequence[Target], listed: 
     }
     deleted = set() if gate.names else listed - {target.name for target in targets}
     return _told(Result("latency", of_latency(found, listed, sorted(deleted)), about, found.samples.raw), gate.out)
+
+
+def machine_of(identity: dict[str, Any], threads: int) -> dict[str, Any]:
+    """The machine as its fingerprint knows it, with a name for a heading."""
+    processor = identity.get("gpu", identity["cpu"])
+    name = f"{processor}, torch {identity['torch']}, {threads} thread{'' if threads == 1 else 's'}"
+    return {"name": name, "threads": threads, **identity}
 
 
 def _table_at(revision: str) -> Table:

@@ -16,6 +16,7 @@ from gate_fakes import MODULE, TABLE, commit, git, repository
 
 from avbench import gating
 from avbench.gating import Gate, run
+from suite.fingerprint import fingerprint
 from suite.gate import latency, timer
 from suite.gate.latency import Compared, Samples
 from suite.gate.probe import built
@@ -82,6 +83,21 @@ def test_each_verdict(project: Path, monkeypatch: pytest.MonkeyPatch, head_ms: f
     assert run(BASE) == code
     assert [(row["case"], row["what"]) for row in rows(project)] == [("mixing", "cpu_ms"), ("mixing", "wall_ms")]
     assert all(said in row["sentence"] for row in rows(project))
+
+
+def test_what_is_kept_says_where_and_how_it_was_measured(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MEASURING's fingerprint: what must match, and how busy the machine was before and after; and what was typed."""
+    pretend(monkeypatch, 10.0)
+    monkeypatch.setattr(sys, "argv", ["/some/where/avbench", "gate", "--base", "main"])
+    run(replace(BASE, threads=2))
+    about = json.loads((project / "gate/gate.json").read_text())["about"]
+    here = fingerprint()
+    assert about["command"] == "avbench gate --base main"
+    assert about["machine"] == {**here["identity"], "threads": 2, "name": about["machine"]["name"]}
+    assert here["identity"]["cpu"] in about["machine"]["name"] and "2 threads" in about["machine"]["name"]
+    assert about["before"].keys() == about["after"].keys() == here["conditions"].keys() >= {"load", "steal_s"}
+    head = json.loads((project / "gate/head.json").read_text())
+    assert head["machine_info"] == about["machine"]
 
 
 def test_a_pass_says_what_it_could_have_seen(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,16 +322,24 @@ def test_real_processes_run_the_code_of_their_revision(project: Path, monkeypatc
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("import os\nos._exit(7)\n", "ended with 7"),
-        ("import time\ntime.sleep(60)\n", "not over after 1 s"),
+        ("import os\nos._exit(7)\n", "ended with 7: no word, while it built failing"),
+        ("import time\ntime.sleep(60)\n", "not over after 1 s, while it built failing"),
         ("print('noise')\ndef Any(): raise OSError('no such luck')\n", "OSError: no such luck"),
     ],
 )
 def test_a_process_that_dies_or_hangs_fails_its_cases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
 ) -> None:
-    if "sleep" in source:
-        monkeypatch.setattr(timer, "PATIENCE_S", 1.0)
+    """One that hangs is waited for as long as one case may take, not all together."""
+    patient = timer.Timer._reply
+
+    def reply(self: timer.Timer) -> dict[str, Any]:
+        answer = patient(self)
+        if "sleep" in source:
+            monkeypatch.setattr(timer, "PATIENCE_S", 1.0)  # now that torch is imported
+        return answer
+
+    monkeypatch.setattr(timer.Timer, "_reply", reply)
     (tmp_path / "failing.py").write_text(source)
     with timer.Timer(Tree(tmp_path, "x"), [target := Target("failing:Any", name="failing")], 0, 1, ()) as one:
         assert said in latency._ready(one, [target])["failing"]
@@ -347,7 +371,7 @@ def test_the_probe_times_training_too_and_moves_what_it_times(monkeypatch: pytes
     (tmp_path / "mixing_to_probe.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     cases = [Target("mixing_to_probe:Mixing", input=(2, 12, 16), mode=m).as_dict() for m in ("inference", "train")]
-    timed, failed = built(cases, tmp_path)
+    timed, failed = built(cases, tmp_path, [].append)
     assert set(timed) == {"mixing_to_probe:Mixing", "mixing_to_probe:Mixing train"} and not failed
     for one in timed.values():
         before = {name: (p.data_ptr(), p.detach().clone()) for name, p in one.module.named_parameters()}
@@ -374,5 +398,5 @@ def test_code_that_is_not_of_the_checkout_is_not_timed(
 
 @pytest.mark.parametrize("make", ["torch.nn:Flatten", "vit", "timm:resnet18", "sys:version", "../mine.py"])
 def test_what_every_revision_would_share_is_refused(tmp_path: Path, make: str) -> None:
-    (timed, failed) = built([Target(make).as_dict()], tmp_path)
+    (timed, failed) = built([Target(make).as_dict()], tmp_path, [].append)
     assert not timed and "every revision would run the same code" in failed[make]

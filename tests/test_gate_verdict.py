@@ -104,13 +104,17 @@ def test_beyond_the_minimum_and_not_significant_is_no_pass(sign: int) -> None:
 
 @pytest.mark.parametrize("tests", [1, 20])
 def test_what_would_have_been_seen_would_have_been_seen(tests: int) -> None:
-    """The same effects, shifted until their middle lies at the smallest visible slowdown, or just below it."""
-    effects = np.random.default_rng(1).normal(0, 0.01, 11)
+    """The same effects, shifted until their middle lies at the smallest visible slowdown, or just below it.
+
+    One triple is spoilt: over one test the bound decides, over twenty Holm, for which all must have the same sign.
+    """
+    effects = np.array([*np.linspace(-0.001, 0.001, 10), -0.09])
     before = of_many(effects.tolist(), tests)
     assert before.outcome == SAME and before.visible is not None and before.ratio is not None
     shift = log(before.visible / before.ratio)
     assert of_many((effects + shift + 1e-5).tolist(), tests).outcome == SLOWER
     assert of_many((effects + shift - 1e-5).tolist(), tests).outcome != SLOWER
+    assert (shift > 0.0899) == (tests == 20)
 
 
 def test_a_base_that_differs_from_itself_is_unclear() -> None:

@@ -21,7 +21,12 @@ ROWS = (
     Row("noisy", "cpu_ms", INCONCLUSIVE, "no verdict", {"ratio": float("nan"), "low": float("-inf")}),
     Row("gone", "case", NOTHING, "nothing"),
 )
-ABOUT = {"machine": {"name": "abacus"}, "started": "2026-01-02T03:04:05+00:00", "base": "a" * 40, "head": "b" * 40}
+ABOUT = {
+    "machine": {"name": "abacus", "cpu": "beads", "threads": 1},
+    "started": "2026-01-02T03:04:05+00:00",
+    "base": "a" * 40,
+    "head": "b" * 40,
+}
 SAMPLES = {
     name: {q: {"a": [[1.0, 1.1]], "a2": [[1.2, 1.0]], "b": [[1.5, 1.4, 1.6]]} for q in ("wall_ms", "cpu_ms")}
     for name in ("good", "noisy")

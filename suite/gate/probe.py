@@ -174,11 +174,17 @@ class Timed:
         return {"wall_ms": wall / self.calls * 1e3, "device_ms": start.elapsed_time(stop) / self.calls}
 
 
-def built(cases: Sequence[dict[str, Any]], checkout: Path) -> tuple[dict[str, Timed], dict[str, str]]:
-    """The cases that run and are the checkout's, by name, built in an order of chance; what failed, with the reason."""
+def built(
+    cases: Sequence[dict[str, Any]], checkout: Path, tell: Callable[[str], object]
+) -> tuple[dict[str, Timed], dict[str, str]]:
+    """The cases that run and are the checkout's, by name, built in an order of chance; what failed, with the reason.
+
+    `tell` hears which case is next.
+    """
     timed: dict[str, Timed] = {}
     failed: dict[str, str] = {}
     for case in random.sample(cases, len(cases)):
+        tell(case["name"])
         try:
             require_own(case["make"], checkout)
             timed[case["name"]] = Timed(case)
@@ -209,7 +215,8 @@ def serve(replies: int) -> None:
     request = json.loads(sys.stdin.readline())
     random.seed(request["seed"])
     pin(request["threads"], request["cores"])
-    timed, failed = built(request["cases"], Path(request["checkout"]).resolve())
+    checkout = Path(request["checkout"]).resolve()
+    timed, failed = built(request["cases"], checkout, lambda name: reply({"building": name}))
     gc.collect()
     gc.disable()
     reply({"failed": failed})

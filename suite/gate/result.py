@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +38,7 @@ class Result:
 
     tier: str  # exact or latency
     rows: tuple[Row, ...]
-    about: dict[str, Any]  # machine, revisions, started, command
+    about: dict[str, Any]  # command, started, machine; of the latency tier revisions, and how busy the machine was
     samples: dict[str, Any] = field(default_factory=dict)  # raw, latency only: case -> quantity -> side -> processes
 
     @property
@@ -108,6 +110,11 @@ def sentence(one: Verdict) -> str:
     if one.outcome == UNCLEAR:
         return f"no verdict: {told}; {one.reason}"
     return f"{one.outcome}: {told}, beyond {MINIMUM[one.quantity]:.0%} in a rerun too"
+
+
+def command() -> str:
+    """What was typed."""
+    return shlex.join(["avbench", *sys.argv[1:]])
 
 
 def now() -> str:

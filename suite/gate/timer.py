@@ -22,7 +22,7 @@ from suite.gate.trees import Tree
 from suite.worker import environment
 
 PROBE = Path(__file__).with_name("probe.py")
-PATIENCE_S = 300.0  # for one answer
+PATIENCE_S = 300.0  # for one answer: a block, or what it takes to import torch or to build one case
 TICK_S = 0.5  # between two looks at whether the process lives
 
 
@@ -53,8 +53,17 @@ class Timer:
         self._ask(asked)
 
     def failed(self) -> dict[str, str]:
-        """Waits until the process is ready. The cases that do not run in it, with the reason; Lost if it never is."""
-        failed: dict[str, str] = self._reply()["failed"]
+        """Waits until the process is ready. The cases that do not run in it, with the reason.
+
+        Lost if it dies or takes too long over one case, which is named.
+        """
+        at = "before its first case"
+        try:
+            while "failed" not in (reply := self._reply()):
+                at = f"while it built {reply['building']}"
+        except Lost as lost:
+            raise Lost(f"{lost}, {at}") from None
+        failed: dict[str, str] = reply["failed"]
         return failed
 
     def block(self, case: str) -> dict[str, float]:
