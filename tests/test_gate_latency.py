@@ -211,6 +211,21 @@ def test_refusals(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_facto
         run(BASE)
 
 
+def test_a_design_that_the_base_lacks_is_new_although_a_star_lists_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gating, "names", lambda: ["known", "new"])
+    (project / "pyproject.toml").write_text(TABLE.replace('"mixing:Mixing"\nname = "mixing"', '"*"'))
+    (project / "variants").mkdir()
+    for name in ("known", "new"):
+        (project / "variants" / f"{name}.py").touch()
+        git(project, "add", "variants")
+        commit(project, MODULE)
+    pretend(monkeypatch, 10.0, failed={"base": {"new": "there is no design new"}})
+    assert run(BASE) == 0
+    assert "new, so not compared" in next(row["sentence"] for row in rows(project) if row["case"] == "new")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
