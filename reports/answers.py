@@ -14,11 +14,12 @@ import pandas as pd
 
 from reports.frame import Row, grouped, rows_of
 from reports.standing import Front, Standing, front, span, standing
-from reports.units import HEADLINES, interval, kind, number
+from reports.units import HEADLINES, digits, interval, kind, number
 from reports.words import Words, count, names, status_words
 
 MOST = {"latency_ms": "Fastest", "peak_bytes": "Leanest", "top1": "Most accurate", "miou": "Most accurate"}
 NOUNS = {"latency_ms": "latency", "peak_bytes": "memory", "top1": "accuracy", "miou": "accuracy"}
+SEEN = "images_seen"
 QUANTITIES = {"latency_ms": "latency", "peak_bytes": "memory"}
 
 
@@ -34,7 +35,7 @@ class Place:
     resolution: str
     scope: str
     costs: tuple[Row, ...]  # memory and latency
-    scores: dict[str, tuple[Row, ...]]  # by setting of the accuracy (its data); with chance
+    scores: dict[str, tuple[Row, ...]]  # by setting of the accuracy (its data); with chance and images seen
     lost: tuple[Row, ...]  # what was planned here and not measured
     learnt: tuple[str, ...]  # the resolutions at which networks learnt this task
 
@@ -79,7 +80,7 @@ def answers(frame: pd.DataFrame) -> list[Answer]:
 def places(frame: pd.DataFrame) -> Iterator[Place]:
     """Every place at which a cost was measured or planned; and where only scores were, one in the commonest setting."""
     costs = rows_of(frame[frame["kind"] == "cost"])
-    scores = grouped(rows_of(frame[frame["metric"].isin([*HEADLINES, "chance"])]), "task")
+    scores = grouped(rows_of(frame[frame["metric"].isin([*HEADLINES, "chance", SEEN])]), "task")
     often = Counter((r["task"], r["setting"]) for r in costs)
     groups = grouped(
         sorted(costs, key=lambda r: -often[r["task"], r["setting"]]), "task", "setting", "scope", "resolution"
@@ -105,10 +106,10 @@ def places(frame: pd.DataFrame) -> Iterator[Place]:
 
 def scores_at(size: str, rows: Iterable[Row]) -> Iterator[tuple[str, tuple[Row, ...]]]:
     """By setting, the scores tested at a resolution of the networks that learnt nearest to it."""
-    here = grouped((r for r in rows if tested(r) == size), "setting")
-    for (setting,), found in sorted(here.items()):
-        trained = nearest([r["resolution"] for r in found], size)
-        yield setting, tuple(r for r in found if r["resolution"] == trained)
+    for (setting,), found in sorted(grouped(rows, "setting").items()):
+        if here := [r["resolution"] for r in found if r["metric"] in HEADLINES and tested(r) == size]:
+            trained = [r for r in found if r["resolution"] == nearest(here, size)]
+            yield setting, tuple(r for r in trained if tested(r) == size or r["metric"] == SEEN)
 
 
 def tested(row: Row) -> str:
@@ -161,6 +162,8 @@ def told(found: Standing, place: Place, data: str = "") -> Words:
         end = ": they are equal" if span(first[0])[0] == span(first[0])[1] else ": their intervals overlap"
     if found.unranked:
         end += f"; {count(len(found.unranked), 'design')} more, measured once, cannot be ranked"
+    if score:
+        end += _seen({r["series"] for r in found.ranked}, place.scores[data])
     if score and not _above_chance(first, place.scores[data]):
         end += "; none is surely above chance"
     return (f"{head}{of}: ", *names([r["series"] for r in first]), f", {reach(first)}{end}.")
@@ -181,6 +184,12 @@ def _unranked(head: str, found: Standing, place: Place) -> Words:
 
 def _counted(lost: Counter[str]) -> Words:
     return (" (" + ", ".join(f"{n} {status}" for status, n in lost.most_common()) + ")",) if lost else ()
+
+
+def _seen(series: set[str], rows: Sequence[Row]) -> str:
+    """How many images the networks of some series learnt from, where not all from as many."""
+    seen = [r["value"] for r in rows if r["metric"] == SEEN and r["series"] in series]
+    return f"; they saw {digits(min(seen))} to {digits(max(seen))} images" if len(set(seen)) > 1 else ""
 
 
 def _above_chance(first: Sequence[Row], rows: Sequence[Row]) -> bool:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ def test_one_seed_leads_nothing_and_a_guess_is_no_accuracy() -> None:
     best = said([*memory, *learnt("vit", 0.9, 0.91, 0.92), *learnt("swin", 0.5, 0.51, 0.52)])
     assert best[2].startswith("Most accurate of 2: vit, 91.0 %") and "chance" not in best[2]
     assert best[4] == "Not beaten in both accuracy and memory, of 2: vit."
+
+
+def test_an_accuracy_says_where_networks_saw_unlike_numbers_of_images() -> None:
+    records = [*learnt("vit", 0.9, 0.91), *learnt("swin", 0.5, 0.51), held("vit", 2)]
+    for images, end in (({"vit": 8000, "swin": 512}, "; they saw 512 to 8\u202f000 images."), ({}, "%).")):
+        seen = [replace(r, metrics=r.metrics | {"images_seen": Metric(images.get(r.case.design, 512), "")})
+                if r.case.quantity == "accuracy" else r for r in records]  # fmt: skip
+        assert said(seen)[2].startswith("Most accurate of 2: vit, ") and said(seen)[2].endswith(end)
 
 
 def test_what_was_not_measured_is_counted_by_its_reason() -> None:
