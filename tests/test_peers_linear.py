@@ -1,4 +1,4 @@
-"""Mixers and networks of linear cost: outputs equal those of public implementations that got the same weights."""
+"""Mixers and networks cheaper than full attention: outputs equal those of public ones that got the same weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from peers import TOLERANCE, agree, built, copy, drawn, error
 from torch import Tensor, nn
 
 from variants import mlp_mixer, relu_linear, xcit
+from variants.axial import Axial
 from variants.contract import Grid, Position
 from variants.efficient import Efficient
 from variants.linformer import Linformer
@@ -18,6 +19,17 @@ from variants.nystrom import Nystrom
 from variants.parts.class_attention import ClassAttention
 from variants.performer import Performer
 from variants.recipe import Recipe, part
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what these packages warn of when they are imported is theirs
+    import timm
+    from axial_attention import AxialAttention
+    from linear_attention_transformer.linear_attention_transformer import SelfAttention
+    from linformer import LinformerSelfAttention
+    from nystrom_attention import NystromAttention
+    from performer_pytorch import performer_pytorch
+    from timm.models.mlp_mixer import MlpMixer
+    from timm.models.xcit import Xcit
 
 GRID = Grid(4, 6)
 
@@ -30,10 +42,22 @@ def on_grid(x: Tensor) -> Tensor:
     return x.view(len(x), GRID.y, GRID.x, -1)
 
 
+@pytest.mark.parametrize(("along", "axis"), [("height", 0), ("width", 1)])
+def test_axial(along: str, axis: int) -> None:
+    """Each axis of the peer, which sums both."""
+    theirs = drawn(AxialAttention(16, heads=2).axial_attentions[axis])
+    ours, attention = drawn(Axial(16, 2, GRID, Position, along=along)), theirs.fn
+    copy((ours.to_qkv.weight, torch.cat([attention.to_q.weight, attention.to_kv.weight])))
+    copy((ours.to_out, attention.to_out))
+    nn.init.zeros_(ours.to_qkv.bias)
+    x = on_grid(tokens(16))
+    with torch.no_grad():
+        assert error(ours(x), theirs(x)) < TOLERANCE
+
+
 def test_efficient() -> None:
     """The peer divides its queries by √e after their softmax, the paper does not."""
-    peer = pytest.importorskip("linear_attention_transformer.linear_attention_transformer")
-    theirs, ours, x = drawn(peer.SelfAttention(16, 2)), drawn(Efficient(16, 2, GRID, Position)), tokens(16)
+    theirs, ours, x = drawn(SelfAttention(16, 2)), drawn(Efficient(16, 2, GRID, Position)), tokens(16)
     joined = torch.cat([theirs.to_q.weight, theirs.to_k.weight, theirs.to_v.weight])
     copy((ours.to_qkv.weight, joined), (ours.to_out.weight, theirs.to_out.weight * 8**-0.5))
     copy((ours.to_out.bias, theirs.to_out.bias))
@@ -44,10 +68,7 @@ def test_efficient() -> None:
 
 def test_performer() -> None:
     """Features without an epsilon, from the peer's own random vectors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it asks distutils for torch's version
-        peer = pytest.importorskip("performer_pytorch.performer_pytorch")
-    ours, x = drawn(Performer(16, 2, GRID, Position, eps=0.0)), tokens(16)
+    peer, ours, x = performer_pytorch, drawn(Performer(16, 2, GRID, Position, eps=0.0)), tokens(16)
     copy((ours.frequency, peer.gaussian_orthogonal_random_matrix(ours.features, 8)))
     nn.init.eye_(ours.to_out.weight)
     nn.init.zeros_(ours.to_out.bias)
@@ -60,8 +81,7 @@ def test_performer() -> None:
 
 def test_linformer() -> None:
     """What the peer calls shared keys and values are equal ones; ours share the projection over places."""
-    peer = pytest.importorskip("linformer")
-    theirs = drawn(peer.LinformerSelfAttention(16, GRID.n, k=5, heads=2))
+    theirs = drawn(LinformerSelfAttention(16, GRID.n, k=5, heads=2))
     ours, x = drawn(Linformer(16, 2, GRID, Position, keys=5)), tokens(16)
     copy((theirs.proj_v, theirs.proj_k), (ours.to_keys.table, theirs.proj_k.T), (ours.to_out, theirs.to_out))
     copy((ours.to_qkv.weight, torch.cat([theirs.to_q.weight, theirs.to_k.weight, theirs.to_v.weight])))
@@ -72,10 +92,9 @@ def test_linformer() -> None:
 
 def test_nystrom() -> None:
     """One image and one head: the peer scales its first guess of the inverse by the largest of all."""
-    peer = pytest.importorskip("nystrom_attention")
     torch.set_default_dtype(torch.float64)  # the peer's identity matrix
     try:
-        theirs = drawn(peer.NystromAttention(8, dim_head=8, heads=1, num_landmarks=6))
+        theirs = drawn(NystromAttention(8, dim_head=8, heads=1, num_landmarks=6))
         ours, x = drawn(Nystrom(8, 1, GRID, Position, landmarks=6)), tokens(8, 1)
         copy((ours.to_qkv.weight, theirs.to_qkv.weight), (ours.to_out, theirs.to_out[0]), (ours.near, theirs.res_conv))
         nn.init.zeros_(ours.to_qkv.bias)
@@ -91,8 +110,7 @@ def sized(recipe: Recipe, width: int, depth: int) -> Recipe:
 
 def test_mlp_mixer() -> None:
     """Two blocks, narrower than any published one."""
-    peer = pytest.importorskip("timm.models.mlp_mixer")
-    theirs = drawn(peer.MlpMixer(img_size=48, num_blocks=2, embed_dim=32, num_classes=10))
+    theirs = drawn(MlpMixer(img_size=48, num_blocks=2, embed_dim=32, num_classes=10))
     ours = built(sized(mlp_mixer.RECIPE, 32, 2), 48)
     copy((ours.backbone.stem.to_tokens, theirs.stem.proj))
     copy((ours.head.before, theirs.norm), (ours.head.to_logits, theirs.head))
@@ -108,7 +126,6 @@ def test_mlp_mixer() -> None:
 @pytest.mark.parametrize(("name", "width", "depth"), [("mixer_s16_224", 512, 8), ("mixer_b16_224", 768, 12)])
 def test_published_mixers(name: str, width: int, depth: int) -> None:
     """2105.01601, table 1: numbers only."""
-    timm = pytest.importorskip("timm")
     with torch.device("meta"):
         theirs = timm.create_model(name)
         ours = sized(mlp_mixer.RECIPE, width, depth).build("classification", 1000, Grid(224, 224))
@@ -117,9 +134,8 @@ def test_published_mixers(name: str, width: int, depth: int) -> None:
 
 def test_xcit() -> None:
     """Two blocks, narrower than any published one; the peer knows its places to single precision only."""
-    peer = pytest.importorskip("timm.models.xcit")
     options = {"img_size": 48, "embed_dim": 32, "depth": 2, "num_heads": 4, "num_classes": 10, "tokens_norm": True}
-    theirs, recipe = drawn(peer.Xcit(**options)), xcit.PUBLISHED["XCiT-S12/16"]
+    theirs, recipe = drawn(Xcit(**options)), xcit.PUBLISHED["XCiT-S12/16"]
     recipe = replace(recipe, layout=replace(recipe.layout, widths=(32,), depths=(2,), heads=(4,)))
     recipe = replace(recipe, head=part(ClassAttention, heads=4))
     ours = built(recipe, 48)
@@ -151,7 +167,6 @@ def test_xcit() -> None:
 
 def test_relu_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published B1; the peer turns q, k and v to float32, which is undone."""
-    timm = pytest.importorskip("timm")
     theirs = drawn(timm.create_model("efficientvit_b1", num_classes=10))
     ours = built(relu_linear.PUBLISHED["EfficientViT-B1"], 64)
     near = nn.Sequential(theirs.stem, *theirs.stages[:2], theirs.stages[2].blocks[0])

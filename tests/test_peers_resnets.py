@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -19,10 +20,13 @@ from variants.parts.position import QueryRelative
 from variants.parts.resnet import ResNetFeatures
 from variants.recipe import Recipe, part
 
-timm = pytest.importorskip("timm")
-pytest.importorskip("torchvision")
-from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg  # noqa: E402  # only where there is a timm
-from torchvision.models.convnext import CNBlockConfig, ConvNeXt  # noqa: E402
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what these packages warn of when they are imported is theirs
+    import timm
+    from bottleneck_transformer_pytorch import BottleStack
+    from lambda_networks import LambdaLayer
+    from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 Lambda = import_module("variants.lambda").Lambda
 Modules = tuple[nn.Module, ...]
@@ -69,9 +73,8 @@ def test_halonet() -> None:
 
 def test_bottleneck_transformer() -> None:
     """The last stage; the reference has a ReLU in the shortcut that changes the width, so both come without it."""
-    peer = pytest.importorskip("bottleneck_transformer_pytorch")
     theirs = drawn(
-        peer.BottleStack(
+        BottleStack(
             dim=32, fmap_size=5, dim_out=64, proj_factor=4, num_layers=2, heads=2, dim_head=8, rel_pos_emb=True,
             downsample=False,
         )
@@ -144,9 +147,8 @@ def test_hybrid() -> None:
 
 
 def test_lambda() -> None:
-    peer = pytest.importorskip("lambda_networks")
     for depth, side in ((1, 5), (2, 3)):
-        theirs = drawn(peer.LambdaLayer(dim=24, dim_out=24, r=side, dim_k=4, heads=3, dim_u=depth))
+        theirs = drawn(LambdaLayer(dim=24, dim_out=24, r=side, dim_k=4, heads=3, dim_u=depth))
         ours = Lambda(24, 3, Grid(6, 7), part(Position), keys=4, depth=depth, side=side).double().eval()
         copy((ours.to_q, theirs.to_q), (ours.to_k, theirs.to_k), (ours.to_v, theirs.to_v))
         copy((ours.q_norm, theirs.norm_q), (ours.v_norm, theirs.norm_v), (ours.context, theirs.pos_conv))

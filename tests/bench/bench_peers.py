@@ -35,8 +35,8 @@ LOCAL = "local / full"  # the pair that is judged by its multiply-adds
 MORE_MEMORY = 1.02  # from here on a ratio of bytes, which has no noise, is said to be more
 TEXT = """# Speed beside other implementations
 
-Each of our mixers against a public implementation of the same operator, at the same shape. A ratio under 1 says that
-ours takes less. Written by `inv bench-peers --rounds {rounds}`, {date}: {machine}.
+Those of our mixers that have a public implementation which installs, each against it, at the same shape. A ratio under
+1 says that ours takes less. Written by `inv bench-peers --rounds {rounds}`, {date}: {machine}.
 
 Time is CPU time of one process with one thread, float32, in {rounds} rounds of blocks that alternate; the ratio is the
 median over rounds, with its 95 % interval from the signs. Each pair has a process of its own. Memory is the most that
@@ -56,7 +56,19 @@ Every pass whose whole interval of time lies above 1, or whose ratio of memory l
 their ratio of times, over their ratio of multiply-adds ({macs:.4f}). 1 would be as many multiply-adds a second.
 
 {local}
+
+## Designs that are not here
+
+{left_out}
 """
+LEFT_OUT = {
+    "conv_stem downsample hybrid_high hybrid_low hybrid_mid pixel single_head": "their mixer is that of `vit`.",
+    "sasa_resnet": "its mixer is `local`.",
+    "conv convnext": "their mixer is a convolution of torch, and nothing else.",
+    "neighborhood": "without CUDA `natten` has no kernels ([did-not-work.md](did-not-work.md)).",
+    "maxvit mlp_mixer nonlocal pvt relu_linear rnn": "timm or torch has the operator; no pair has been made.",
+    "augmented bilateral nlm vision_lstm": "no package with the operator is known here.",
+}  # names, and why they are not measured
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,12 @@ def more_lines(name: str, rows: list[Row] | str) -> Iterator[str]:
             yield f"* {name}, {row.mode}: {much}. {why}"
 
 
+def left_out_lines() -> Iterator[str]:
+    """For the designs that are not measured: why."""
+    for names, why in LEFT_OUT.items():
+        yield f"* {', '.join(f'`{name}`' for name in names.split())}: {why}"
+
+
 def said(ratio: Ratio, share: float = 1.0) -> str:
     return f"{ratio.value / share:.2f} ({ratio.low / share:.2f} to {ratio.high / share:.2f})"
 
@@ -175,6 +193,7 @@ def page(found: dict[str, list[Row] | str], machine: str, rounds: int) -> str:
         table=joined([*HEADER, *(line for pair in pairs.items() for line in lines_of(*pair))]),
         more=joined(line for pair in pairs.items() for line in more_lines(*pair)) or "None.",
         local=joined(lines_of(LOCAL, found[LOCAL])),
+        left_out=joined(left_out_lines()),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from variants.axial import Axial
 from variants.botnet import AllToAll
 from variants.contract import Grid, Mixer, Position
 from variants.efficient import Efficient
@@ -92,6 +93,11 @@ def shifted(block: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     return lambda: Called(block(), "_attn")
 
 
+def columns(dim: int, heads: int) -> Callable[[], nn.Module]:
+    """The attention along the height of a module that sums those along both axes."""
+    return lambda: found("axial_attention:AxialAttention")(dim, heads=heads).axial_attentions[0]
+
+
 def rows(x: Tensor) -> Tensor:
     """`b n d`."""
     return x.flatten(1, 2)
@@ -141,7 +147,8 @@ def full() -> list[Pair]:
 
 
 def linear() -> list[Pair]:
-    """Cost linear in n: 28 x 28 tokens, Nyströmformer where its landmarks divide them, LambdaResNet's second stage."""
+    """Cost linear in n, or axial: 28 x 28 tokens, Nyströmformer where its landmarks divide them, LambdaResNet's second
+    stage."""
     grid, square, shape = Grid(28, 28), Grid(16, 16), (4, Grid(28, 28), 192)
     ours = partial(mixer, dim=192, heads=3, grid=grid, position=Position)
     efficient = peer("linear_attention_transformer.linear_attention_transformer:SelfAttention", 192, 3)
@@ -153,6 +160,7 @@ def linear() -> list[Pair]:
     xca = peer("timm.models.xcit:XCA", 192, 4, qkv_bias=True)
     lambdas = mixer(LAMBDA, 128, 4, grid)
     return [
+        Pair("axial", "axial-attention", shape, mixer(Axial, 192, 3, grid), columns(192, 3)),
         Pair("linear", "performer-pytorch", shape, ours(Linear), lambda: PositiveFeatures(192, 3), rows),
         Pair("efficient", "linear-attention-transformer", shape, ours(Efficient), efficient, rows),
         Pair("performer", "performer-pytorch", shape, ours(Performer), performer, rows),

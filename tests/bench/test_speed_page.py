@@ -8,6 +8,8 @@ import bench_peers as subject
 import pytest
 from duel import Ratio
 
+from avbench.find import names
+
 EQUAL = subject.Row("forward", 7.0, 7.0, Ratio(1.0, 0.9, 1.1), 1.0)
 NAMES = [*(pair.name for pair in subject.PAIRS), subject.LOCAL]
 
@@ -19,6 +21,13 @@ def written(**others: list[subject.Row] | str) -> str:
 
 def test_pairs_have_names_of_their_own() -> None:
     assert len(set(NAMES)) == len(NAMES)
+
+
+def test_every_design_is_measured_or_left_out() -> None:
+    measured = {pair.name.split()[0].rstrip(",") for pair in subject.PAIRS} | {"local"}
+    left_out = [name for names in subject.LEFT_OUT for name in names.split()]
+    assert sorted([*measured, *left_out]) == names()
+    assert all(f"`{name}`" in written() for name in left_out)
 
 
 def test_every_pair_has_a_line() -> None:
