@@ -14,14 +14,16 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from statistics import correlation, median, stdev
 
 from avbench.noise import DESIGNS, ROUNDS, SWEEPS, cases_of, gaps, log_apart
 from reports.interval import EXACT_FROM, of_median
+from reports.spread import intervals
 from suite.fingerprint import fingerprint
 from suite.worker import environment
 
@@ -29,8 +31,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "noise.md"
 CHILD = Path(__file__).with_name("noise_process.py")
 SECONDS = 2.0  # of one condition
 SIMULATED = 4000
+CONDITIONS = ("one address", "new addresses")
 
 Draw = Callable[[random.Random], float]
+Interval = tuple[float, float, float]  # centre, low, high
 Process = dict[str, dict[str, list[float]]]  # design -> condition -> samples in ms
 TEXT = """# How far the clock can be trusted
 
@@ -46,15 +50,19 @@ samples with that of the second half: what persists within a process, and no num
 
 {again}
 
+{gained}
+
 ## Whether the stated interval holds
 
-A measurement is three processes; the interval is that over their medians. The truth is the median of all processes.
+A measurement is three processes; the interval is a report's, over their medians, where the measurements of all networks
+lend each other their spread (docs/decisions/0020). The truth is the median of all processes.
 *Far* are processes a third of the whole session apart, as the rounds of a sweep are; *near* are processes one after the
 other.
 
 {held}
 
-The same by simulation, {simulated} measurements each, by the shape of the noise between processes:
+By simulation, {simulated} measurements each, how often the interval from its own processes alone holds, by the shape
+of the noise between them:
 
 {shapes}
 
@@ -121,6 +129,7 @@ def text(processes: Sequence[Process], pairs: int, threads: int) -> str:
         exact=EXACT_FROM,
         again=table("network, condition, median ms, spread, half of all pairs differ by more than, correlation",
                     again(processes[: 2 * pairs])),
+        gained=gained(processes[: 2 * pairs]),
         held=table("network, far, near, half width", held(processes)),
         shapes=table(f"noise, {', '.join(f'{n} rounds' for n in (2, *ROUNDS))}", shapes()),
         least=table(f"network, {', '.join(f'--rounds {n}' for n in ROUNDS)}", least(processes)),
@@ -137,7 +146,7 @@ def table(header: str, rows: Iterator[Sequence[str]]) -> str:
 def again(processes: Sequence[Process]) -> Iterator[list[str]]:
     """Spread, gaps within pairs and half-split correlation of each network in each condition."""
     for name in sorted(processes[0]):
-        for condition in ("one address", "new addresses"):
+        for condition in CONDITIONS:
             samples = [process[name][condition] for process in processes]
             medians = [median(s) for s in samples]
             logs = [math.log(m) for m in medians]
@@ -145,6 +154,17 @@ def again(processes: Sequence[Process]) -> Iterator[list[str]]:
                 name, condition, f"{median(medians):.2f}", f"{stdev(logs):.2%}",
                 f"{median(gaps([logs])):.2%}", f"{half_split(samples):.2f}",
             ]  # fmt: skip
+
+
+def gained(processes: Sequence[Process]) -> str:
+    """Whether new addresses helped."""
+    spreads = [
+        [stdev(math.log(median(process[name][condition])) for process in processes) for condition in CONDITIONS]
+        for name in processes[0]
+    ]
+    narrower = sum(new < one for one, new in spreads)
+    return f"""New addresses narrowed the spread between processes for {narrower} of {len(spreads)} networks. Where
+they do not, something else persists in a process than where its inputs lie: only more processes average it away."""
 
 
 def half_split(samples: Sequence[Sequence[float]]) -> float:
@@ -155,23 +175,28 @@ def half_split(samples: Sequence[Sequence[float]]) -> float:
 
 def held(processes: Sequence[Process]) -> Iterator[list[str]]:
     """How many intervals over three processes hold the median of all, and how wide they are."""
-    for name in sorted(processes[0]):
-        medians = [median(process[name]["avbench"]) for process in processes]
-        n = len(medians) // 3
-        near = [medians[3 * i : 3 * i + 3] for i in range(n)]
-        far = [medians[i : 3 * n : n] for i in range(n)]
-        widths = [(high - low) / 2 / centre for centre, low, high in map(of_median, far)]
-        yield [
-            name,
-            share(holding(far, median(medians))),
-            share(holding(near, median(medians))),
-            f"±{median(widths):.1%}",
-        ]
+    seen = {name: [median(process[name]["avbench"]) for process in processes] for name in sorted(processes[0])}
+    n = len(processes) // 3
+    far = stated({name: [of[i : 3 * n : n] for i in range(n)] for name, of in seen.items()})
+    near = stated({name: [of[3 * i : 3 * i + 3] for i in range(n)] for name, of in seen.items()})
+    both: list[list[bool]] = [[], []]
+    for name, of in seen.items():
+        widths = [(high - low) / 2 / centre for centre, low, high in far[name]]
+        holds = [holding(each[name], median(of)) for each in (far, near)]
+        both = [[*total, *new] for total, new in zip(both, holds, strict=True)]
+        yield [name, *map(share, holds), f"±{median(widths):.1%}"]
+    yield ["all", *map(share, both), ""]
 
 
-def holding(measurements: Sequence[Sequence[float]], truth: float) -> list[bool]:
+def stated(measurements: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[Interval]]:
+    """The intervals of each network's measurements as a report has them, which lends all the spread of all."""
+    found = iter(intervals([values for of in measurements.values() for values in of]))
+    return {name: list(islice(found, len(of))) for name, of in measurements.items()}
+
+
+def holding(stated: Sequence[Interval], truth: float) -> list[bool]:
     """Which intervals hold the truth."""
-    return [low <= truth <= high for _, low, high in map(of_median, measurements)]
+    return [low <= truth <= high for _, low, high in stated]
 
 
 def share(holds: Sequence[bool]) -> str:
@@ -209,7 +234,7 @@ def coverage(draw: Draw, n: int) -> float:
     """The share of simulated intervals over n processes that hold the median of very many."""
     chance = random.Random(n)
     truth = median(draw(chance) for _ in range(100_001))
-    return sum(holding([[draw(chance) for _ in range(n)] for _ in range(SIMULATED)], truth)) / SIMULATED
+    return sum(holding([of_median([draw(chance) for _ in range(n)]) for _ in range(SIMULATED)], truth)) / SIMULATED
 
 
 def least(processes: Sequence[Process]) -> Iterator[list[str]]:

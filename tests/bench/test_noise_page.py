@@ -34,8 +34,9 @@ def test_what_persists_within_a_process_is_found_by_its_halves() -> None:
 
 
 def test_the_interval_over_three_processes_holds_the_median_of_all() -> None:
-    (row,) = subject.held(processes(level=0.02, within=0.01))
+    row, total = subject.held(processes(level=0.02, within=0.01))
     assert all(36 <= int(cell.split()[0]) <= 40 and " of 40 (" in cell for cell in row[1:3])
+    assert total[1:3] == row[1:3], "of one network"
 
 
 def test_the_share_has_the_interval_of_wilson() -> None:
