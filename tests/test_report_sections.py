@@ -148,6 +148,7 @@ def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
             {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
             | {"test_img_s": Metric(400 * s, "img/s", 300 * s, 500 * s), "ceiling@512": Metric(0.9, "")}
             | {"upsampled@512": Metric(1.0, ""), "foreground": Metric(s / 2, ""), "plateau": Metric(float(i > 0), "")}
+            | {"native": Metric(375.0, "px")}
             | more,
         )
         for i, s in enumerate(scores)
@@ -164,6 +165,7 @@ def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> No
     assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "50.0 %")
     assert vit["mIoU, keys 3"].value == pytest.approx(0.65)
     assert (vit["Foreground right"].text, vit["Seeds at chance"].text) == ("37.5 %", "50.0 %")
+    assert vit["Own side"].text == "375 px"
 
 
 def test_a_rate_at_the_edge_of_those_that_were_tried_is_marked() -> None:
