@@ -95,7 +95,7 @@ COMPARISONS = (
     Comparison(
         "resolution",
         "fine stripes, by resolution: whether accuracy follows the ceiling",
-        tuple(f"conv_stem --res {side}" for side in (32, 48, 64, 96, 128)),
+        tuple(f"conv_stem --res {side} --train-res {side}" for side in (32, 48, 64, 96, 128)),
         "--params 1M --data scenes:grating --task classification --train-images 8000 --seeds 2",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import separation as subject
 
+from avbench.request import LEARNT_WITHOUT_GPU
 from suite.case import Case
 from suite.record import Metric, Record
 
@@ -84,6 +86,12 @@ def test_splits_and_the_start_of_weights_are_columns() -> None:
     assert [(row["split"], row["score"], row["weights"]) for row in subject.rows_of(failed(0))] == [
         ("test", None, "0.02")
     ]
+
+
+def test_every_size_is_learnt_at_itself_without_a_gpu_too() -> None:
+    for command in (command for comparison in subject.COMPARISONS for command in comparison.commands().values()):
+        (side,) = re.findall(r"--res (\d+)", command)
+        assert int(side) <= int(LEARNT_WITHOUT_GPU) or f"--train-res {side} " in command
 
 
 def test_a_sweep_that_is_refused_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
