@@ -13,7 +13,7 @@ from suite.latency import PATIENCE
 from suite.predict import LATENCY_PASSES, Prediction
 from suite.record import Record
 
-NEVER_BEGUN = ("not_applicable", "too_large", "too_slow")  # trainings that may take another number another time
+ANEW = ("not_applicable", "too_large", "too_slow", "oom")  # trainings for which another start chooses anew
 
 
 def largest_batch(cost: Callable[[int], Prediction], free: int, limit: float) -> int:
@@ -45,6 +45,6 @@ def chosen(records: Iterable[Record]) -> dict[Case, int]:
         case = record.case
         if case.fills_memory:
             found.setdefault(workload(case), case.batch)
-        if case.quantity == "accuracy" and record.status not in NEVER_BEGUN:
+        if case.quantity == "accuracy" and record.status not in ANEW:
             found.setdefault(workload(case), case.at_once)
     return found

@@ -103,8 +103,10 @@ def test_what_did_not_fit_is_planned_anew() -> None:
     asked = replace(axes(64, metrics="accuracy"), learning=Learning((DATA,), batch=16))
     (tight,) = made(IMAGE, asked).cases
     assert (tight.status, tight.case.at_once) == ("too_large", 1)
-    before = [Record(tight.case, tight.status)]
-    assert [p.case.at_once for p in made(100 * IMAGE, asked, before=before).cases] == [0]
+    (roomy,) = made(100 * IMAGE, asked, before=[Record(tight.case, tight.status)]).cases
+    assert roomy.case.at_once == 0
+    (smaller,) = made(30 * IMAGE, asked, before=[Record(roomy.case, "oom")]).cases
+    assert smaller.case.at_once == 8, "--memory may say that there is less than it seemed"
 
 
 def test_a_record_holds_how_many_images_it_was() -> None:
