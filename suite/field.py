@@ -6,7 +6,8 @@ For each layer l of a network, its output at the centre and the input at the pla
     field_l = share of j with mass_lj > 0           effective_l = least share of j that holds 90 % of Σ_j mass_lj
 
 The field is a property of what is connected with what. So it is taken in float64, on a copy whose weights are moved at
-random: no gate is shut and nothing rounds to zero. The effective field is that of the weights as they are, in float32.
+random: no gate is shut and nothing rounds to zero. The effective field is that of the weights as they are, in float32:
+before any training, see docs/decisions/0024-fields-before-training.md.
 
 Paper    Understanding the Effective Receptive Field, Luo et al. 2016 (1701.04128).
 """
@@ -71,13 +72,13 @@ class Layers(nn.Module):
         return x
 
 
-def fields(network: Any, images: Tensor, trained: bool = False) -> Fields:
+def fields(network: Any, images: Tensor) -> Fields:
     """The fields of a network for images `b 3 Y X`, two or more. The network is left as it is.
 
-    The batch norms of one that is not `trained` first take the statistics of the images, as training would set them.
+    Its batch norms first take the statistics of the images, as training would set them.
     """
-    alike, images = deepcopy(network).float(), images.float()
-    effective = list(masses(alike.eval() if trained else settled(alike, images), images))
+    images = images.float()
+    effective = list(masses(settled(deepcopy(network).float(), images), images))
     exact = settled(moved(deepcopy(network).double()), images.double())
     field = list(masses(exact, images.double()))
     return Fields(

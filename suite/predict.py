@@ -25,8 +25,8 @@ from suite.units import parse_size
 
 ON_CUDA = 2.0  # see above
 BUILD_SECONDS = 0.5  # to draw the weights and send the record home
-COMPILE_SECONDS = 0.13  # an operator: five networks at 224 pixels took 0.08 to 0.19 of a core's time
-FLEX_SECONDS = 10.0  # of flex_attention: vit and axial at 224 pixels took 9 and 11 of a core's time
+COMPILE_SECONDS = 0.2  # an operator, of a core's time: three networks took 0.08 to 0.19, swin, compiled twice, 0.56
+FLEX_SECONDS = 15.0  # of flex_attention: at 224 pixels vit took 9 of a core's time, axial 11, swin, of more shapes, 45
 COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval

@@ -218,13 +218,13 @@ def test_measured_against_predicted_has_its_error() -> None:
 
 def test_conditions_are_ranges_and_noise_is_told() -> None:
     case = network("vit")
-    machines = [{"identity": {"cpu": "A"}, "conditions": {"load": x, "noise": {"triad": x / 10}}} for x in (0.5, 1.5)]
+    machines = [{"identity": {"cpu": "A"}, "conditions": {"load": x, "noise, 1 thread": "2 %"}} for x in (0.5, 1.5)]
     records = [made(replace(case, height=s), {}, machine=m) for s, m in zip((64, 128), machines, strict=True)]
     run = section(document(records), "run")
     assert run is not None
     folded = next(p for p in run.blocks if isinstance(p, Part))
     pairs = dict(folded.blocks[0].pairs)  # type: ignore[union-attr]  # facts
-    assert pairs == {"load": "0.5 to 1.5", "noise triad": "0.05 to 0.15"}
+    assert pairs == {"load": "0.5 to 1.5", "noise, 1 thread": "2 %"}
 
 
 def test_a_sweep_has_its_sections_in_the_order_of_reading_and_none_that_it_does_not_hold() -> None:

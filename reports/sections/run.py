@@ -63,25 +63,16 @@ def _machine(records: Sequence[Record]) -> list[Piece]:
     pieces: list[Piece] = [Facts("Machine", _pairs(identity))]
     conditions: dict[str, list[Any]] = {}
     for record in records:
-        for key, value in _flat(record.machine.get("conditions", {})):
-            conditions.setdefault(key, []).append(value)
+        for key, value in record.machine.get("conditions", {}).items():
+            conditions.setdefault(key.replace("_", " "), []).append(value)
     if conditions:
         facts = Facts("", tuple((k, _range(v)) for k, v in conditions.items()))
         pieces.append(Part("Conditions while measuring, recorded and not compared", (facts,), folded=True))
     return pieces
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The pairs of a mapping, those of mappings in it with both names: a machine's noise is one such."""
-    pairs: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        pairs += _flat(value, f"{name} ") if isinstance(value, dict) else [(name, value)]
-    return pairs
-
-
 def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((k, said(v)) for k, v in _flat(values))
+    return tuple((k.replace("_", " "), said(v)) for k, v in values.items())
 
 
 def _range(values: list[Any]) -> str:
