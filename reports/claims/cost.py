@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.claims.learning import compared
-from reports.claims.view import FAILS, HOLDS, LIMITS, Answer, Finding, Fit, View, graded, grows_as, joined, place, power
+from reports.claims.view import FAILS, HOLDS, LIMITS, Answer, Finding, Fit, View, grows_as, joined, place, power
 from reports.frame import Row, rows_of
 from reports.units import number
 
@@ -22,7 +22,7 @@ def quadratic(view: View) -> Finding | None:
         "multiply-adds": fitted(view, "vit", "macs"),
         "latency": fitted(view, "vit", "latency_ms"),
         "peak memory in the plain form": fitted(view, "vit", "peak_bytes", "math"),
-        "peak memory with the fused kernel, which keeps no map,": fitted(view, "vit", "peak_bytes"),
+        "peak memory with the fused kernel": fitted(view, "vit", "peak_bytes"),
     }
     return _growth(view, fits, 2)
 
@@ -38,14 +38,9 @@ def _growth(view: View, fits: dict[str, Fit | None], stated: float) -> Finding |
     known = {name: fit for name, fit in fits.items() if fit}
     if len(known) < len(fits):
         return None
-    said = joined(f"{name} {power(fit)}{told(grows_as(fit, stated))}" for name, fit in known.items())
+    said = joined(f"{power(fit)} of {name}" for name, fit in known.items())
     sizes = next(iter(known.values())).sizes
-    return view.finding(graded([grows_as(fit, stated) for fit in known.values()]), f"growth from {sizes}: {said}")
-
-
-def told(answer: Answer) -> str:
-    """What to add to an exponent that is not surely the stated one."""
-    return {True: "", False: ", another power", None: ", too wide to tell"}[answer]
+    return view.judged(f"growth from {sizes} is {said}", {name: grows_as(fit, stated) for name, fit in known.items()})
 
 
 def fitted(view: View, design: str, metric: str, backend: str = "sdpa") -> Fit | None:
@@ -86,19 +81,20 @@ def _by_place(frame: pd.DataFrame) -> dict[tuple[object, ...], Row]:
 
 def blocked_is_leaner(view: View) -> Finding | None:
     """C11: `halo` against `local` at an equal budget: memory, latency, accuracy."""
-    parts, answers = [], []
+    parts: dict[str, Answer] = {}
+    told = []
     for metric, what in (("peak_bytes", "peak memory"), ("latency_ms", "latency")):
         fixed = {"metric": metric, "scope": "network", "mode": "inference", "task": "classification"}
         found = view.common(*(view.rows(d, **fixed) for d in ("halo", "local")))
         if found is None:
             return None
         halo, local = found
-        answers.append(view.above(local, halo))
+        parts[what] = view.above(local, halo)
         numbers = (f"{number(metric, n.value)} of {n.name}" for n in found)
-        parts.append(f"{what} is {' against '.join(numbers)} at {halo.at}")
+        told.append(f"{what} is {' against '.join(numbers)} at {halo.at}")
     scores = view.common(*(view.rows(d, metric="top1", data="scenes:grating") for d in ("halo", "local")))
-    answer, said = compared(view, scores)
-    return view.finding(graded([*answers, answer]), "; ".join([*parts, said]))
+    parts["accuracy"], said = compared(view, scores)
+    return view.judged("; ".join([*told, said]), parts)
 
 
 def approximations_are_linear(view: View) -> Finding | None:
@@ -107,11 +103,9 @@ def approximations_are_linear(view: View) -> Finding | None:
     distances = view.common(*(view.rows(d, metric="softmax_distance") for d in LINEAR_DESIGNS))
     if len(fits) < len(LINEAR_DESIGNS) or distances is None:
         return None
-    linear = [grows_as(fit, 1) for fit in fits.values()]
-    near = [distance.value < CLOSE for distance in distances]
-    said = "latency grows as " + joined(
-        f"{power(fit)} of {design}{told(answer)}" for (design, fit), answer in zip(fits.items(), linear, strict=True)
-    )
+    said = "latency grows as " + joined(f"{power(fit)} of {design}" for design, fit in fits.items())
     said += "; the distance to softmax attention, of which the plain mean of all values has 1, is "
     said += joined(f"{distance.value:.2f} of {distance.name}" for distance in distances)
-    return view.finding(graded([*linear, *near]), said)
+    parts: dict[str, Answer] = {f"growth of {design}": grows_as(fit, 1) for design, fit in fits.items()}
+    parts |= {f"nearness of {distance.name}": distance.value < CLOSE for distance in distances}
+    return view.judged(said, parts)

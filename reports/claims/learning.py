@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.claims.view import FAILS, OPEN, Answer, Finding, Number, View, graded, joined, spanned
+from reports.claims.view import FAILS, OPEN, Answer, Finding, Number, View, joined, spanned
 from reports.units import number
 
 SCORE = {"classification": "top1", "segmentation": "miou"}
@@ -33,7 +33,7 @@ def _ordered(view: View, better: str, worse: str, data: str, task: str) -> Findi
     if scores is None:
         return None
     answer, said = compared(view, scores)
-    return view.finding(graded([answer]), said)
+    return view.judged(said, {better: answer})
 
 
 def compared(view: View, scores: Sequence[Number] | None) -> tuple[Answer, str]:
@@ -68,10 +68,10 @@ def levels(view: View) -> Finding | None:
     )
     if not any(map(view.learnt, scores)):
         return view.finding(OPEN, f"{said}: none is surely above chance")
-    answers = [_unbeaten(view, level, scores, times) for level in range(len(LEVELS))]
-    beaten = [name for name, answer in zip(LEVELS, answers, strict=True) if answer is False]
-    said += f"; another is both faster and more accurate than {joined(beaten)}" if beaten else ""
-    return view.finding(FAILS if len(beaten) > 1 else graded(answers), said)
+    parts = {name: _unbeaten(view, level, scores, times) for level, name in enumerate(LEVELS)}
+    if list(parts.values()).count(False) > 1:
+        return view.finding(FAILS, f"{said}; the others are both slower and less accurate than one")
+    return view.judged(said, parts)
 
 
 def _alike(scores: list[Number] | None) -> dict[str, object]:
@@ -90,13 +90,13 @@ def _unbeaten(view: View, level: int, scores: list[Number], times: list[Number])
 
 def segmentation(view: View) -> Finding | None:
     """C16: a plain transformer above the convolutional network, each with the same one of SETR's decoders."""
-    answers, parts = [], []
+    parts: dict[str, Answer] = {}
+    told = []
     for decoder in DECODERS:
         fixed = {"metric": "miou", "task": "segmentation", "data": "scenes:cue", "decoder": decoder}
         scores = view.common(*(view.rows(d, **fixed) for d in ("vit", "conv")))
         if scores is None:
             return None
-        answer, said = compared(view, scores)
-        answers.append(answer)
-        parts.append(said)
-    return view.finding(graded(answers), "; ".join(parts))
+        parts[decoder], said = compared(view, scores)
+        told.append(said)
+    return view.judged("; ".join(told), parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.claims.cost import fitted, told
+from reports.claims.cost import fitted
 from reports.claims.learning import compared
 from reports.claims.view import (
     FAILS,
@@ -12,7 +12,6 @@ from reports.claims.view import (
     Finding,
     Number,
     View,
-    graded,
     grows_as,
     joined,
     percent,
@@ -39,7 +38,7 @@ def recurrence(view: View) -> Finding | None:
     said += f"{power(long)} in tokens, and {digits(steps[1].value)} of vit, growing as {power(short)}; "
     said += f"at {times[0].at} 10⁹ multiply-adds take {digits(times[0].value)} ms in rnn and "
     said += f"{digits(times[1].value)} ms in vit"
-    return view.finding(graded([grows, view.above(*times)]), said)
+    return view.judged(said, {"the chain": grows, "the time of a multiply-add": view.above(*times)})
 
 
 def _time_of_work(view: View, *designs: str) -> list[Number] | None:
@@ -77,8 +76,9 @@ def data_dependence(view: View) -> Finding | None:
     said += joined(f"{percent(n.value)} of the weights of {d}" for d, n in zip(names, change, strict=True))
     said += f" to other places; the derivative of conv changes by {digits(fixed[0].value)} of itself"
     said += f"; local with fixed projections differs from the bilateral filter by {digits(error[0].value)} of it"
-    moves = [n.value > CHANGES for n in change]
-    return view.finding(graded([*moves, fixed[0].value < EXACT, error[0].value < EXACT]), said)
+    parts: dict[str, Answer] = {f"the weights of {d}": n.value > CHANGES for d, n in zip(names, change, strict=True)}
+    parts |= {"conv": fixed[0].value < EXACT, "the filter": error[0].value < EXACT}
+    return view.judged(said, parts)
 
 
 def shifted_windows_reach(view: View) -> Finding | None:
@@ -103,8 +103,8 @@ def axial_order(view: View) -> Finding | None:
         return None
     one, two = (n.value for n in seen)
     said = f"at {seen[0].at} one layer sees {percent(one)} of the tokens, two see {percent(two)}; "
-    said += f"multiply-adds grow as {power(fit)}{told(grows_as(fit, 1.5))} from {fit.sizes}"
-    return view.finding(graded([one < 1 == two, grows_as(fit, 1.5)]), said)
+    said += f"multiply-adds grow as {power(fit)} from {fit.sizes}"
+    return view.judged(said, {"the order": one < 1 == two, "the exponent 1.5": grows_as(fit, 1.5)})
 
 
 def equivariance(view: View) -> Finding | None:
@@ -114,10 +114,10 @@ def equivariance(view: View) -> Finding | None:
         return None
     by = dict(zip(POSITIONS, (n.value for n in errors), strict=True))
     least = min(by[p] for p, kind in POSITIONS.items() if kind == "absolute")
-    kept: list[Answer] = [by[p] <= KEPT * least for p, kind in POSITIONS.items() if kind == "relative"]
+    parts: dict[str, Answer] = {p: by[p] <= KEPT * least for p, kind in POSITIONS.items() if kind == "relative"}
     said = f"at {errors[0].at} the errors under a shift by a token are "
     said += joined(f"{digits(error)} of {p}" for p, error in by.items())
     moved = {"metric": "top1_moved50", "data": "scenes:relation"}
     scores = view.common(*(view.rows("vit", position=p, **moved) for p in ("rotary", "sincos")))
-    answer, told_ = compared(view, scores)
-    return view.finding(graded([*kept, answer]), f"{said}; with everything moved by half the image {told_}")
+    parts["accuracy"], told = compared(view, scores)
+    return view.judged(f"{said}; with everything moved by half the image {told}", parts)

@@ -21,6 +21,7 @@ NEAR = 0.15  # how far an exponent may be from the stated one to be called equal
 
 Answer = bool | None
 """Of a part of a claim: surely so, surely not so, or None where the intervals do not tell."""
+WORDS = {True: "it holds for", False: "it does not hold for", None: "it is not told for"}
 Place = tuple[float, str, str, int]
 
 
@@ -141,6 +142,14 @@ class View:
         """Whether a score lies above chance with its whole interval; so too where chance is not known."""
         chance = self.frame[(self.frame["metric"] == "chance") & (self.frame["id"] == score.row["id"])]["value"]
         return bool(score.low > chance.max()) if len(chance) else True
+
+    def judged(self, said: str, parts: Mapping[str, Answer]) -> Finding:
+        """The finding on a claim of several parts, by their names: which are so, where not all are."""
+        verdict = graded(list(parts.values()))
+        if verdict != HOLDS and len(parts) > 1:
+            named = {word: [name for name, answer in parts.items() if answer is is_so] for is_so, word in WORDS.items()}
+            said = "; ".join([said, *(f"{word} {joined(names)}" for word, names in named.items() if names)])
+        return self.finding(verdict, said)
 
     def finding(self, verdict: str, said: str) -> Finding:
         """The finding, with the records that were used on the way."""
