@@ -40,6 +40,32 @@ def failed(case: Case, status: str, reason: str, **values: Any) -> Record:
     return made(case, {}, status=status, reason=reason, **values)
 
 
+def timed(name: str, *times: float, **case: object) -> list[Record]:
+    """One latency for each round; within each process the interval is narrow."""
+    return [
+        made(
+            network(name, quantity="latency", round=i, **case),
+            {"latency_ms": Metric(t, "ms", t * 0.999, t * 1.001, 40)},
+        )
+        for i, t in enumerate(times)
+    ]
+
+
+def held(name: str, mebibytes: float, **case: object) -> Record:
+    return made(network(name, quantity="memory", **case), {"peak_bytes": Metric(mebibytes * 2**20, "bytes")})
+
+
+def learnt(
+    name: str, *scores: float, chance: float = 0.25, data: str = "scenes:grating", **case: object
+) -> list[Record]:
+    """One accuracy for each seed."""
+    cases = [network(name, quantity="accuracy", mode="train", data=data, seed=i, **case) for i in range(len(scores))]
+    return [
+        made(c, {"top1": Metric(s, "", s - 0.02, s + 0.02, 400), "chance": Metric(chance, "")})
+        for c, s in zip(cases, scores, strict=True)
+    ]
+
+
 def sweep(designs: int = 10, sides: tuple[int, ...] = (224, 512, 1024), rounds: int = 3) -> list[Record]:
     """What a sweep may leave: most of it measured, `pixel` too large, the dearest accuracies not reached."""
     names = list(LAYOUTS)[:designs] + [f"other_{i}" for i in range(designs - len(LAYOUTS))]
