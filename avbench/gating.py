@@ -97,8 +97,8 @@ def _without_baseline(gate: Gate, expected: Expected, where: str, machine: str, 
     held, how = " and ".join(expected.baselines) or "no machine", f"`{accepting(gate)}` adds it"
     if found:
         expected.accept(machine, found, "the first baseline of this kind of machine", date.today().isoformat())
-        expected.write(gate.out / Path(where).name)
-        how += f", or commit {gate.out / Path(where).name} as {where}"
+        expected.write(gate.out / "expected.json")
+        how += f", or commit {gate.out / 'expected.json'} as {where}"
     return Row("every case", "exact", NOTHING, f"no baseline for {machine}; {where} holds one for {held}: {how}")
 
 

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from gate_fakes import MODULE, MUTATIONS, TABLE, mutated, repository
 
+from avbench import gating
 from avbench.cli import main
 from avbench.gating import Gate, run
 from suite.gate import exact, trees
 from suite.gate.expected import Expected
 from suite.gate.probe import fitted
+from suite.gate.result import Result, Row
 from suite.gate.target import Target
 
 EXACT = Gate(exact=True)
@@ -212,6 +214,19 @@ def test_a_verdict_that_cannot_be_kept_is_an_error(project: Path) -> None:
     (project / "file").write_text("")
     with pytest.raises(ValueError, match="cannot be kept"):
         run(replace(EXACT, out=Path("file/gate")))
+
+
+def test_each_tier_has_a_folder_of_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both are asked for; the latency tier stands in here for its minutes."""
+    about = {"machine": {"name": "abacus"}, "started": "2026-01-02T03:04:05+00:00", "base": "a" * 40, "head": "b" * 40}
+    same = Result("latency", (Row("mixing", "cpu_ms", 0, "no slowdown"),), about)
+    monkeypatch.setattr(gating, "latency_tier", lambda gate: gating._told(same, gate.out))
+    write(project, mutated("one more operator"))
+    assert run(Gate(exact=True, base="HEAD")) == 1
+    tiers = {
+        tier: json.loads((project / "gate" / tier / "gate.json").read_text())["code"] for tier in ("exact", "latency")
+    }
+    assert tiers == {"exact": 1, "latency": 0} and not (project / "gate/gate.json").exists()
 
 
 def test_what_is_named_is_accepted_by_the_command_that_is_offered(
