@@ -278,6 +278,12 @@ def test_seeds_tell_designs_apart_whose_intervals_overlap() -> None:
     assert verdict(7, measured(7, numbers)).verdict == HOLDS
 
 
+def test_exponents_over_other_sizes_are_not_judged_together() -> None:
+    records = measured(1, vit_grows(2, 2, 2, 2))
+    cut = [r for r in records if r.case.quantity != "latency" or r.case.height < 96]
+    assert verdict(1, records).verdict == HOLDS and verdict(1, cut).verdict == UNMEASURED
+
+
 def test_a_single_seed_decides_nothing() -> None:
     records = [r for r in measured(7, two(*GRATING, 0.9, 0.4)) if r.case.seed == 0]
     assert verdict(7, records).verdict == OPEN

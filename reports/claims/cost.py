@@ -35,12 +35,17 @@ def local_is_linear(view: View) -> Finding | None:
 
 def _growth(view: View, fits: dict[str, Fit | None], stated: float) -> Finding | None:
     """Whether everything grows as stated; None where anything was not measured."""
-    known = {name: fit for name, fit in fits.items() if fit}
-    if len(known) < len(fits):
+    if not (known := _complete(fits)):
         return None
     said = joined(f"{power(fit)} of {name}" for name, fit in known.items())
     sizes = next(iter(known.values())).sizes
     return view.judged(f"growth from {sizes} is {said}", {name: grows_as(fit, stated) for name, fit in known.items()})
+
+
+def _complete(fits: dict[str, Fit | None]) -> dict[str, Fit]:
+    """The fits, if all were made, and over the same sizes; else none."""
+    known = {name: fit for name, fit in fits.items() if fit}
+    return known if len(known) == len(fits) and len({fit.sizes for fit in known.values()}) == 1 else {}
 
 
 def fitted(view: View, design: str, metric: str, backend: str = "sdpa") -> Fit | None:
@@ -99,11 +104,12 @@ def blocked_is_leaner(view: View) -> Finding | None:
 
 def approximations_are_linear(view: View) -> Finding | None:
     """C14: of every approximation the exponent, and the distance to softmax attention on the same q, k and v."""
-    fits = {d: fit for d in LINEAR_DESIGNS if (fit := fitted(view, d, "latency_ms"))}
+    fits = _complete({d: fitted(view, d, "latency_ms") for d in LINEAR_DESIGNS})
     distances = view.common(*(view.rows(d, metric="softmax_distance") for d in LINEAR_DESIGNS))
-    if len(fits) < len(LINEAR_DESIGNS) or distances is None:
+    if not fits or distances is None:
         return None
-    said = "latency grows as " + joined(f"{power(fit)} of {design}" for design, fit in fits.items())
+    said = f"from {next(iter(fits.values())).sizes} latency grows as "
+    said += joined(f"{power(fit)} of {design}" for design, fit in fits.items())
     said += "; the distance to softmax attention, of which the plain mean of all values has 1, is "
     said += joined(f"{distance.value:.2f} of {distance.name}" for distance in distances)
     parts: dict[str, Answer] = {f"growth of {design}": grows_as(fit, 1) for design, fit in fits.items()}
