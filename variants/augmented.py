@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from variants.contract import Card, Grid, Mixer, Positioned
 from variants.conv import Conv
-from variants.parts.attend import attend
 from variants.parts.head import Mean
 from variants.parts.position import QueryRelative
 from variants.recipe import BOTTLENECK, Recipe, part
@@ -74,7 +73,7 @@ class Augmented(Mixer):
         q, k, v = (t.permute(0, 3, 1, 2, 4) for t in (self.position.turn(q), self.position.turn(k), v))  # b h y x e
         bias = self.position.logits(q * q.shape[-1] ** -0.5, Grid(y, x_))  # ... h n n, or None
         q, k, v = (t.flatten(2, 3) for t in (q, k, v))  # b h n e
-        out = attend(q, k, v, bias)
+        out = F.scaled_dot_product_attention(q, k, v, bias if bias is None else bias.expand(b, -1, -1, -1))
         return self.to_out(out.transpose(2, 3).reshape(b, -1, y, x_))
 
     def macs(self, grid: Grid) -> int:

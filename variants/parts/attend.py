@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
-    """softmax(scale q kᵀ + bias) v: `b h n e`, `b h m c` and what broadcasts to `b h n m` -> `b h n c`.
+    """softmax(scale q kᵀ + bias) v: `b h n e`, `b h m e`, `b h m c` and what broadcasts to `b h n m` -> `b h n c`.
 
     `scale` is 1 / √e where it is not given. Each query must see a key. Away from CUDA the fused kernel has no gradient
     for a bias, and torch's own plain form looks for queries that see none, at half the cost of all; this one does not.
