@@ -158,9 +158,10 @@ def gallery(c: Context) -> None:
 
 
 @task
-def calibrate_gate(c: Context, minutes: float = 30.0, load: bool = False, exact: int = 0) -> None:
+def calibrate_gate(c: Context, minutes: float = 30.0, load: bool = False, exact: int = 0, at_once: int = 1) -> None:
     """How often the gate cries wolf, and what it finds, by the command that users run: writes docs/gate.md; goes on."""
-    run(c, f"python tests/bench/calibrate_gate.py --minutes {minutes} --exact {exact} {'--load' if load else ''}")
+    given = f"--minutes {minutes} --exact {exact} --at-once {at_once} {'--load' if load else ''}"
+    run(c, f"python tests/bench/calibrate_gate.py {given}")
 
 
 @task

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reports.document import Document, Section
+from reports.report import report
 from suite.case import Case
 from suite.record import Metric, Record
 
@@ -137,3 +139,18 @@ def save(run: Path, records: list[Record]) -> Path:
     run.mkdir(parents=True, exist_ok=True)
     (run / "records.jsonl").write_text("".join(r.to_json() + "\n" for r in records), encoding="utf-8")
     return run
+
+
+def document(records: Iterable[Record]) -> Document:
+    return report("run", list(records)).document
+
+
+def section(of: Document, name: str) -> Section | None:
+    return next((s for s in of.sections if s.id == name), None)
+
+
+def table(of: Document, name: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Block -> head of the row -> heading -> cell."""
+    found = next(t for t in of.tables() if t.name == name)
+    heads = [" ".join(filter(None, (h.text, h.under))) for h in found.headings]
+    return {b.title: {r.series or r.head: dict(zip(heads, r.cells, strict=True)) for r in b.rows} for b in found.blocks}

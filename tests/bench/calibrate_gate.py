@@ -1,11 +1,12 @@
 """How often `avbench gate` cries wolf, and how small a slowdown it finds, on this machine.
 
-    python tests/bench/calibrate_gate.py --minutes 30 [--load] [--exact 1000]
+    python tests/bench/calibrate_gate.py --minutes 30 [--load] [--at-once 2] [--exact 1000]
 
 A repository is made whose module does N rounds of the same work; each head does 0, 3, 5, 8, 10, 15 or 20 % more rounds,
 so that the slowdown is real work of a known share. The very command that users run judges a head, again and again until
-the minutes are over; half of the runs are of 0 %, a quarter of 10 %. `--load` runs stress-ng on every core beside it.
-`--exact` judges the unchanged code with the exact tier so many times first, two processes at a time.
+the minutes are over; half of the runs are of 0 %, a quarter of 10 %. `--load` runs stress-ng on every core beside it;
+`--at-once 2` judges twice at a time, each time on a core of its own. `--exact` judges the unchanged code with the exact
+tier so many times first, two processes at a time.
 
 Each run is a line of runs/calibrate-gate.jsonl, and the tables in docs/gate.md are written anew after each, between
 their marks: what was cut short goes on, as long as the code of the gate is the same. Rates come with the exact
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from datetime import date
 from pathlib import Path
 from shutil import which
 from statistics import median
+from threading import Lock
 
 from scipy.stats import beta
 
@@ -68,6 +71,7 @@ class Run:
     extra: int  # per cent of more work
     outcome: str
     seconds: float
+    at_once: int = 1  # runs side by side
     code: str = ""  # the git tree of suite/gate
     machine: str = ""
 
@@ -77,24 +81,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--load", action="store_true")
+    parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--exact", type=int, default=0)
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        commits = repository(folder)
         exact(folder, given.exact)
         if given.load:
             if not which("stress-ng"):
                 parser.error("--load needs stress-ng: install the system's package of that name")
             load = stack.enter_context(subprocess.Popen(["stress-ng", "--cpu", "0", "--quiet"]))
             stack.callback(load.terminate)
-        latency(folder, commits, "load" if given.load else "quiet", time.monotonic() + 60 * given.minutes)
+        latency(folder, "load" if given.load else "quiet", given.at_once, time.monotonic() + 60 * given.minutes)
 
 
 def exact(folder: Path, times: int) -> None:
     """The exact tier, so many times, of the code whose figures were accepted."""
     if not times:
         return
+    repository(folder)
     judged(folder, "--exact", "--accept", "--reason", "calibration")
     with ThreadPoolExecutor(2) as pool:
         for outcome, seconds in pool.map(lambda i: judged(folder, "--exact", "--out", f"out/{i % 16}"), range(times)):
@@ -102,15 +107,25 @@ def exact(folder: Path, times: int) -> None:
     write(exact_table(kept("exact")), "exact")
 
 
-def latency(folder: Path, commits: dict[int, str], of: str, end: float) -> None:
+def latency(folder: Path, of: str, at_once: int, end: float) -> None:
     """The latency tier until `end`: each time the head that has the fewest runs for its share."""
-    while time.monotonic() < end:
-        counts = Counter(run.extra for run in kept(of))
-        extra = min(SHARES, key=lambda extra: (counts[extra] + 0.5) / SHARES[extra])
-        outcome, seconds = judged(folder, "--base", commits[0], "--head", commits[extra])
-        keep(Run(of, extra, outcome, seconds))
-        print(f"{extra} % more work: {outcome}, {seconds:.0f} s", flush=True)
-        write(table(kept(of), of), of)
+    begun, lock = Counter(run.extra for run in kept(of)), Lock()
+
+    def series(core: int | None) -> None:
+        (home := folder / f"core-{core}").mkdir()
+        commits = repository(home)
+        while time.monotonic() < end:
+            with lock:
+                extra = min(SHARES, key=lambda extra: (begun[extra] + 0.5) / SHARES[extra])
+                begun[extra] += 1
+            outcome, seconds = judged(home, "--base", commits[0], "--head", commits[extra], on=core)
+            with lock:
+                keep(Run(of, extra, outcome, seconds, at_once))
+                print(f"{extra} % more work: {outcome}, {seconds:.0f} s", flush=True)
+                write(table(kept(of), of), of)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(series, sorted(os.sched_getaffinity(0))[:at_once] if at_once > 1 else [None]))
 
 
 def keep(run: Run) -> None:
@@ -145,10 +160,12 @@ def repository(folder: Path) -> dict[int, str]:
     return commits
 
 
-def judged(folder: Path, *words: str) -> tuple[str, float]:
-    """What the gate says, and how long it took, in seconds."""
+def judged(folder: Path, *words: str, on: int | None = None) -> tuple[str, float]:
+    """What the gate says, and how long it took, in seconds; `on` is the core that it may use."""
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "avbench", "gate", *words], cwd=folder, capture_output=True, text=True)
+    pinned = [] if on is None else ["taskset", "-c", str(on)]
+    command = [*pinned, sys.executable, "-m", "avbench", "gate", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return CODES.get(done.returncode, f"exit code {done.returncode}"), time.monotonic() - began
 
 
@@ -172,7 +189,9 @@ def table(runs: list[Run], of: str) -> str:
         minutes = median(run.seconds for run in runs if run.extra == extra) / 60
         shown = " | ".join(map(str, [*known, total - sum(known)]))
         lines.append(f"| {extra} % | {total} | {shown} | {minutes:.1f} | {said} |")
-    how = "under `stress-ng --cpu` on every core" if of == "load" else "with nothing beside it"
+    how = "under `stress-ng --cpu` on every core" if of == "load" else "with nothing else beside it"
+    if (most := max(run.at_once for run in runs)) > 1:
+        how = f"{most} runs at a time, each on a core of its own, {how}"
     return f"{date.today().isoformat()}, {processor()}, {how}; minutes are the median of a run's:\n\n" + "\n".join(
         lines
     )
