@@ -21,6 +21,7 @@ from reports.sections import (
     reach,
     run,
     scaling,
+    stability,
     verdicts,
 )
 from suite.record import Record
@@ -47,6 +48,7 @@ def report(name: str, records: Sequence[Record]) -> Report:
             accuracy.section(frame, looks, records),
             scaling.section(frame, looks),
             laws.section(frame, looks, records),
+            stability.section(frame),
             controlled.section(frame, looks),
             comparison.section(frame, looks),
             reach.section(frame, looks),

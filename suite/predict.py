@@ -66,7 +66,7 @@ def predict(
         pass_seconds=case.batch / at_once * pass_seconds(part, calibration),
         forward_seconds=pass_seconds(forward, calibration),
         compile_seconds=compile_seconds(case, part.kernels),
-        tests_seconds=examined * sum(tested_seconds(case, simulated, calibration)),
+        tests_seconds=examined * sum(tested_seconds(case, simulated, calibration)) if examined else 0.0,
     )
 
 

@@ -225,6 +225,20 @@ def test_every_table_is_rectangular() -> None:
         assert {len(row.cells) for block in found.blocks for row in block.rows} == {len(found.headings)}
 
 
+def test_the_order_of_designs_is_held_against_that_in_another_setting() -> None:
+    times = {"sdpa": {"vit": 10, "linear": 20, "swin": 40}, "math": {"vit": 30, "linear": 20, "swin": 40}}
+    records = [
+        made(network(name, quantity="latency", backend=backend, round=r), {"latency_ms": Metric(ms + r / 100, "ms")})
+        for backend, of in times.items()
+        for name, ms in of.items()
+        for r in range(3)
+    ]
+    ((settings, cells),) = table(document(records), "stability")["classification, network"].items()
+    assert settings == "math | sdpa"
+    assert [cell.text for cell in cells.values()] == ["3", "1", "33.3 %"]
+    assert section(document(records[:9]), "stability") is None
+
+
 def test_fields_and_shifts_are_a_table() -> None:
     metrics = {
         "layers": Metric(12, "layers"), "field_full_after": Metric(1, "layers"), "field_tokens_1": Metric(1.0, ""),
