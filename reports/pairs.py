@@ -140,6 +140,15 @@ def _ended(row: Row) -> Row:
     return row | {end: math.nan for end in ("low", "high") if row[end] is None}
 
 
+def orders(found: Sequence[Pair]) -> tuple[int, int]:
+    """`order` of the designs at each resolution, added up."""
+    sizes: dict[str, list[Pair]] = {}
+    for pair in found:
+        sizes.setdefault(pair.row["resolution"], []).append(pair)
+    counts = [order(of) for of in sizes.values()]
+    return sum(same for same, _ in counts), sum(other for _, other in counts)
+
+
 def order(found: Sequence[Pair]) -> tuple[int, int]:
     """Of the pairs of designs that both runs tell apart: how many stand in the same order in both, and how many not."""
     spans = [(span(p.a), span(p.b)) for p in found if p.a and p.b and p.change and ranks(p.a) and ranks(p.b)]

@@ -10,7 +10,7 @@ from reports.document import Block, Card, Cards, Cell, Figure, Gallery, Heading,
 from reports.document import Row as Line
 from reports.figures.dots import Dot, dots
 from reports.frame import Row
-from reports.pairs import Change, Pair, order
+from reports.pairs import Change, Pair, orders
 from reports.sections.cells import SMALL_PRINT, lost, measured
 from reports.units import HEADLINES, digits, kind, title
 from reports.words import Words, count, names
@@ -80,7 +80,7 @@ def sentences(members: Sequence[Pair]) -> Iterator[Words]:
         yield (f"Not repeated in one of the runs, so nothing can be said: {silent}.",)
     if len(changes) > 2:
         yield (f"Median: {_said(Change(median(c.value for _, c in changes), neutral=changes[0][1].neutral))}.",)
-    same, other = _orders(members)
+    same, other = orders(members)
     if same + other:
         yield (f"Order: of {count(same + other, 'pair')} of designs that both runs tell apart, {same} stand alike.",)
 
@@ -94,15 +94,6 @@ def _who(moved: Sequence[tuple[str, Change]]) -> Words:
 def _reach(moved: Sequence[tuple[str, Change]]) -> str:
     low, high = (pick((c for _, c in moved), key=lambda c: c.value) for pick in (min, max))
     return _said(low, high)
-
-
-def _orders(members: Sequence[Pair]) -> tuple[int, int]:
-    """`order` of the designs at each resolution, added up."""
-    sizes: dict[str, list[Pair]] = {}
-    for pair in members:
-        sizes.setdefault(pair.row["resolution"], []).append(pair)
-    same, other = zip(*map(order, sizes.values()), strict=True)
-    return sum(same), sum(other)
 
 
 def section(found: Mapping[Group, Sequence[Pair]], looks: Mapping[str, Style]) -> Section:

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.document import Block, Cell, Heading, Section, Table
 from reports.document import Row as Line
 from reports.frame import Row, grouped, rows_of
-from reports.pairs import Pair, order
+from reports.pairs import Pair, orders
 
 NOTE = (
     "Pairs of designs at one resolution whose latency intervals do not overlap in either setting. Where many stand in "
@@ -35,18 +35,14 @@ def section(frame: pd.DataFrame) -> Section | None:
 
 def _lines(rows: list[Row]) -> Iterator[Line]:
     for (one, ours), (other, theirs) in combinations(sorted(grouped(rows, "setting").items()), 2):
-        same, swapped = orders(ours, theirs)
+        same, swapped = orders(shared(ours, theirs))
         if both := same + swapped:
             cells = Cell(str(both), value=both), Cell(str(swapped), value=swapped)
             share = Cell(f"{100 * swapped / both:.1f} %", value=swapped / both)
             yield Line((*cells, share), head=f"{one[0]} | {other[0]}")
 
 
-def orders(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[int, int]:
-    """`order` of the networks that two settings share, added up over resolutions."""
+def shared(ours: Sequence[Row], theirs: Sequence[Row]) -> list[Pair]:
+    """The latencies of the networks that two settings share."""
     partners = {(row["resolution"], row["series"]): row for row in theirs}
-    found = [
-        order([Pair(row, partners.get((size, row["series"]))) for row in rows])
-        for (size,), rows in grouped(ours, "resolution").items()
-    ]
-    return sum(same for same, _ in found), sum(swapped for _, swapped in found)
+    return [Pair(row, b) for row in ours if (b := partners.get((row["resolution"], row["series"])))]
