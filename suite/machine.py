@@ -113,7 +113,8 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
     n = 1 if device == "cpu" else FILLING
     x, image, wide, q = random(n * 196, 192), random(n, 64, 28, 28), turns(768, 192), turns(n, 3, 784, 64)
     kernel, point, thin = turns(64, 64, 3, 3), turns(256, 64, 1, 1), turns(64, 1, 3, 3)
-    tokens, moved = turns(n, 784, 6, 64), next(turns(n, 784, 6, 64)).nbytes
+    tokens = turns(n, 784, 6, 64)
+    moved = next(tokens).nbytes
     small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
     time_of = functools.partial(_seconds, device=device)
     return Calibration(
