@@ -104,6 +104,7 @@ def told(case: Case) -> str:
         f"batch {case.batch}": case.batch > 1 and case.quantity != "accuracy" and not case.fills_memory,
         f"largest batch, {case.batch}": case.fills_memory,
         f"{case.threads} threads": case.threads > 1 and case.quantity in ("memory", "latency"),
+        f"augment {case.augment}": case.augment != "shift" and case.quantity == "accuracy",
         f"tested at {', '.join(case.tests)} too": bool(case.tests),
     }
     return " ".join([case.quantity, *(word for word, shown in unusual.items() if shown)])

@@ -68,6 +68,9 @@ class Request:
     train_batch: int = option(16, "Images of a step.", LEARNING)
     lr: float | None = option(None, "Learning rate; by default 1e-3.", LEARNING)
     lr_search: bool = option(False, "Choose each network's rate on validation images: 5e-4 to 4e-3.", LEARNING)
+    augment: str = option(
+        "shift", "none, shift, flip, crop, color, or several: shift+flip; by kornia, what the data allows.", LEARNING
+    )
     seeds: int = option(1, "Trainings of each network.", LEARNING)
     keep_weights: bool = option(False, "Leave the trained weights in the run folder.", LEARNING)
     rounds: int = option(3, "Fresh processes that each latency is measured in.", EFFORT)
@@ -120,18 +123,21 @@ class Request:
     def learning(self, tasks: tuple[str, ...]) -> Learning:
         """How networks learn. ValueError says which option cannot be."""
         from suite.axes import Learning
+        from suite.training.augment import named
         from suite.training.cases import LRS
         from suite.units import parse_size
 
         if self.lr_search and self.lr is not None:
             raise ValueError(f"--lr {self.lr:g} leaves nothing to search: leave out --lr or --lr-search")
+        augment = named(self.augment)
         return Learning(
-            data=tuple(data_of(name, tasks) for name in _listed(self.data)),
+            data=tuple(data_of(name, tasks, augment) for name in _listed(self.data)),
             images=self.train_images,
             minutes=self.train_minutes,
             batch=self.train_batch,
             lr=Learning.lr if self.lr is None else self.lr,
             lrs=LRS if self.lr_search else (),
+            augment=augment,
             seeds=self.seeds,
             size=parse_size(self.train_res) if self.train_res else None,
             most=parse_size(LEARNT_WITHOUT_GPU) if self.device_names() == ("cpu",) else None,
@@ -157,10 +163,11 @@ class Request:
         return asdict(self)
 
 
-def data_of(name: str, tasks: tuple[str, ...]) -> Data:
-    """What is known of the data before any image is read. ValueError if no task can be learnt from it."""
+def data_of(name: str, tasks: tuple[str, ...], augment: str = "shift") -> Data:
+    """What is known of the data before any image is read. ValueError if no task can be learnt from it, or not so."""
     from suite.axes import Data, Known
     from suite.data.source import load
+    from suite.training.augment import require
     from suite.training.exam import asked
 
     known, refused = {}, {}
@@ -170,6 +177,7 @@ def data_of(name: str, tasks: tuple[str, ...]) -> Data:
         except ValueError as error:
             refused[task] = str(error)
         else:
+            require(source, augment)
             examined = sum(asked(source, split) for split in ("test", *source.further))
             known[task] = Known(source.name, source.classes, examined)
     if refused and not known:

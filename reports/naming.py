@@ -13,7 +13,7 @@ from suite.record import Record, machine_name
 
 NETWORK = ("layout", "position", "decoder", "params_budget")  # what tells two networks of one design apart
 FIRST = ("machine", "device", "dtype", "backend", "compiled", "threads", "scope", "mode", "batch", "cache", "classes",
-         "data", "train_images", "train_minutes", "lrs")  # fmt: skip
+         "data", "train_images", "train_minutes", "lrs", "augment")  # fmt: skip
 LOOSE = ("lr", "seed")  # settings that may differ between designs, but not within one
 NO_SETTING = frozenset(
     "design task resolution metric tested_at value unit low high n status reason height pixel_width id started recipe "
@@ -22,6 +22,7 @@ NO_SETTING = frozenset(
 LARGEST = -1  # stands for a batch that was chosen as the largest that fits: the choice is the setting, not the number
 TELLING = ("gpu", "cpu", "cores", "torch", "driver", "cuda")  # which fields of an identity readers know machines by
 PLAIN = frozenset({"machine", "device", "dtype", "backend", "layout", "position", "decoder"})
+USUAL = {"scope": "network", "augment": "shift"}  # go unsaid, even beside others; all else is said, even by itself
 WORDS = {("mode", "train"): "training step", ("scope", "mixer"): "mixer alone", ("scope", "network"): "whole network"}
 
 
@@ -51,13 +52,13 @@ def settings(frame: pd.DataFrame) -> pd.Series[str]:
     cell = [*group, frame["series"], frame["resolution"], frame["quantity"], frame["metric"], frame["tested_at"]]
     setting = pd.Series("", index=frame.index)
     for column in (*strict, *LOOSE):
-        if frame[column].nunique(dropna=False) == 1 and column != "scope":
+        if frame[column].nunique(dropna=False) == 1 and column not in USUAL:
             continue
         within = cell if column in LOOSE else group
         count = frame.groupby(within)[column].transform("nunique", dropna=False)
         varies = (count.groupby(group).transform("max") if column in LOOSE else count) > 1
-        if column == "scope":
-            varies = frame["scope"] == "mixer"  # never left unsaid: its resolutions are tokens
+        if column in USUAL:
+            varies = frame[column] != USUAL[column]
         joined = setting + np.where(setting == "", "", ", ") + _words(frame, column)
         setting = setting.where(~varies, joined)
     return setting

@@ -53,6 +53,7 @@ class Learning:
     batch: int = 16
     lr: float = 1e-3
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
+    augment: str = "shift"  # see suite/training/augment.py
     seeds: int = 1
     size: Grid | None = None  # None: every resolution of the run, each with a network of its own
     most: Grid | None = None  # where it is every resolution: what is larger than this learns at this one

@@ -13,6 +13,7 @@ TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
 SCOPES = ("network", "mixer")
 CACHES = ("cold", "warm")
+LATER = {"augment": "shift"}  # fields that records have not always had: at these values they change no id
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Case:
     train_minutes: float = 0.0
     lr: float = 0.0
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
+    augment: str = "shift"  # what training does to its images, see suite/training/augment.py
     tests: tuple[str, ...] = ()  # further resolutions at which the trained network is tested
     seed: int = 0
     round: int = 0  # which fresh process, for quantities that differ between processes
@@ -66,7 +68,9 @@ class Case:
     @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical form: the same on every machine."""
-        text = json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True, separators=(",", ":"))
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        told = {name: value for name, value in values.items() if (name, value) not in LATER.items()}
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod

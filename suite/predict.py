@@ -20,6 +20,7 @@ from suite.case import Case
 from suite.latency import LATENCY_SECONDS, PATIENCE
 from suite.machine import Calibration
 from suite.simulate import Simulated
+from suite.training.augment import by_kornia
 from suite.training.recipe import Schedule
 from suite.units import parse_size
 
@@ -34,6 +35,7 @@ LEAST_PASSES = 3  # where the case's limit allows no more
 FIELD_PASSES = 100  # of every image, in float32 and in float64, back to it from each layer; and under shifts
 PROBE_PASSES = 400  # maps of 16 places, of each head
 PROBE_COPIES = 50  # of what a pass allocates: 16 at once, with their graph
+AUGMENT_SECONDS = {"flip": 1e-8, "crop": 5e-8, "color": 1.8e-7}  # a pixel, by kornia on one thread; a shift takes none
 RENDER_SECONDS = 5e-8  # a pixel of a scene: one thread took 7e-9 to 7e-8, see docs/data.md
 
 
@@ -121,7 +123,8 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
 def accuracy_seconds(case: Case, cost: Prediction) -> float:
     """The time of a training and its tests; and of the search before it, whose trainings are validated."""
     render = RENDER_SECONDS * case.height * case.width
-    learning = case.train_images * (cost.pass_seconds / case.batch + render)
+    augmenting = sum(AUGMENT_SECONDS[name] for name in by_kornia(case.augment)) * case.height * case.width
+    learning = case.train_images * (cost.pass_seconds / case.batch + render + augmenting)
     if case.train_minutes:
         learning = min(learning or inf, 60 * case.train_minutes)
     tried = 0 if case.seed else len(case.lrs)  # the first seed searches for all

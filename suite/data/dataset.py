@@ -40,6 +40,7 @@ class Dataset(Generic[Target]):
     resizing: ClassVar[str]
     ground: int | None = None
     shift = 1 / 16
+    augments: tuple[str, ...] = ("flip", "crop", "color")
     further: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 

@@ -55,7 +55,11 @@ class Source(Protocol):
 
     @property
     def shift(self) -> float:
-        """How far training may move an image, as a share of its side: the only augmentation. 0 for none."""
+        """How far training may move an image, as a share of its side; 0 for not at all."""
+
+    @property
+    def augments(self) -> tuple[str, ...]:
+        """What training may do besides to an image whose class and mask stay true, of those in training/augment.py."""
 
     @property
     def resizing(self) -> str:

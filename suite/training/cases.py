@@ -32,6 +32,7 @@ def trainings(network: Case, axes: Axes) -> Iterator[Case]:
             train_minutes=learning.minutes,
             lr=0.0 if learning.lrs else learning.lr,
             lrs=learning.lrs,
+            augment=learning.augment,
             tests=tuple(text for text in tests if text != network.resolution),
             seed=seed,
         )

@@ -88,7 +88,7 @@ class Cell:
     def train(self, source: Images, seed: int, lr: float, name: str) -> tuple[nn.Module, Training]:
         """A new network, trained; its state is kept under the name until then."""
         case, network = self.case, seeded(seed, partial(self.build, self.size)).to(self.fabric.device)
-        schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, seed)
+        schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, case.augment, seed)
         checkpoint = Checkpoint(self.keep.state(name), self.keep.every_s)
         trained = train(self.fabric, network, source, self.size, schedule, self.tell, checkpoint)
         final = Checkpoint(self.keep.final(name) if name == case.id else None, every_s=0.0)

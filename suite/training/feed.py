@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from suite.data.source import IGNORE
+from suite.training.augment import SHIFT, Augmentation, by_kornia
 from suite.training.recipe import Schedule
 from variants.contract import Grid
 
@@ -27,7 +28,7 @@ class Images(Protocol):
 
 
 class Feed:
-    """Batches of the training split, each image moved a little where the source allows it.
+    """Batches of the training split, augmented as the schedule says.
 
     Of several processes each takes every so manieth image of each batch, so that together they see what one would.
     """
@@ -37,7 +38,11 @@ class Feed:
     ) -> None:
         self.source, self.size, self.schedule, self.device = source, size, schedule, device
         self.process, self.processes = process, processes
-        self.chance = torch.Generator().manual_seed(schedule.seed)  # of the shifts
+        self.chance = torch.Generator().manual_seed(schedule.seed)  # of augmentation
+        shift = source.shift if SHIFT in schedule.augment.split("+") else 0.0
+        self.reach = round(shift * min(size.y, size.x))
+        names = by_kornia(schedule.augment)
+        self.augmentation = Augmentation(names, size) if names else None
         self.go_to(0)
 
     def go_to(self, images: int) -> None:
@@ -49,11 +54,12 @@ class Feed:
         """This process's images and targets of the next batch, the last one cut to the schedule's number of images."""
         chosen = list(islice(self.order, self.schedule.batch))
         self.images += len(chosen)
-        reach = round(self.source.shift * min(self.size.y, self.size.x))
-        steps = torch.randint(0, 2 * reach + 1, (len(chosen), 2), generator=self.chance)  # b 2
+        steps = torch.randint(0, 2 * self.reach + 1, (len(chosen), 2), generator=self.chance)  # b 2
+        drawn = self.augmentation.draw(len(chosen), self.chance) if self.augmentation else ()
         mine = slice(self.process, None, self.processes)
         images, targets = self.source.batch("train", chosen[mine], self.size, str(self.device))
-        return shifted(images, targets, steps[mine], reach)
+        images, targets = shifted(images, targets, steps[mine], self.reach)
+        return self.augmentation.apply(images, targets, drawn, mine) if self.augmentation else (images, targets)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on as if nothing had happened."""

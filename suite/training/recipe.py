@@ -23,7 +23,8 @@ class Schedule:
     lr: float = 1e-3
     batch: int = 64
     at_once: int = 0  # images of a batch that pass through the network together; 0: all of them
-    seed: int = 0  # of the order of images, of shifts, and of anything by chance inside the network
+    augment: str = "shift"  # what happens to an image first, see augment.py
+    seed: int = 0  # of the order of images, of augmentation, and of anything by chance inside the network
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     clip: float = 1.0  # largest norm of the gradient

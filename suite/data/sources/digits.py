@@ -24,6 +24,7 @@ class Digits:
     name, task, classes = "digits", "classification", 10
     ground: int | None = None
     shift = 1 / 16  # half a pixel of the scan
+    augments: tuple[str, ...] = ("crop", "color")  # mirrored, a digit is none
     resizing = "bicubic, both sides"
     further: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

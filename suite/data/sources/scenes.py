@@ -26,6 +26,7 @@ class Scenes:
     family: str
     seed: int
     shift: float = 0.0  # a scene is moved nowhere: its place may be what tells the class
+    augments: tuple[str, ...] = ()  # nor changed: so may directions, colours and sizes
     resizing: str = "drawn at the size"
 
     @property
