@@ -6,7 +6,8 @@ import math
 
 HEADLINES = ("top1", "miou")  # the scores of a task, in the order in which a page shows them
 BOUNDS = ("chance", "ceiling")  # what a task fixes: no design moves them
-SHARES = ("plateau", "upsampled")  # of seeds, of images: from 0 to 1, and nothing to score by
+DETAILS = ("boundary_iou", "boundary_chance", "foreground")  # of a segmentation, beside its score
+SHARES = ("never_left", "upsampled")  # of seeds, of images: from 0 to 1, and nothing to score by
 STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "macs": ((1e12, "TMAC"), (1e9, "GMAC"), (1e6, "MMAC"), (1, "MAC")),
@@ -30,7 +31,10 @@ TITLES = {
     "chance": "Chance",
     "ceiling": "Ceiling",
     "foreground": "Foreground right",
-    "plateau": "Seeds at chance",
+    "boundary_iou": "Boundary IoU",
+    "boundary_chance": "Chance at boundaries",
+    "never_left": "Never left the plateau",
+    "images_to_leave": "Left the plateau after",
     "images_seen": "Images seen",
     "train_seconds": "Training time",
     "lr": "Learning rate",
@@ -53,7 +57,7 @@ def title(metric: str) -> str:
 
 def kind(metric: str) -> str:
     """Which ladder of units a metric climbs."""
-    if metric in (*BOUNDS, "foreground") or metric.split("_")[0] in HEADLINES:  # `miou_keys3` is the mIoU of a group
+    if metric in (*BOUNDS, *DETAILS) or metric.split("_")[0] in HEADLINES:  # `miou_keys3` is the mIoU of a group
         return "score"
     if metric in SHARES:
         return "share"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import product
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def test_a_record_holds_the_score_and_what_it_lies_between() -> None:
     assert (top1.low or 1) < top1.value < (top1.high or 0)
     assert metrics["chance"].value == source.chance and "ceiling" not in metrics
     assert (metrics["native"].value, metrics["upsampled"].value) == (8, 1)
-    assert (metrics["images_seen"].value, metrics["lr"].value, metrics["plateau"].value) == (640, 3e-3, 0)
+    assert (metrics["images_seen"].value, metrics["lr"].value, metrics["never_left"].value) == (640, 3e-3, 0)
+    assert metrics["images_to_leave"].value in (512, 640) and record.notes["plateau_loss"] == pytest.approx(
+        log(10), 1e-3
+    )
+    assert not {"boundary_iou", "boundary_chance"} & set(metrics) and "foreground_losses" not in record.notes
     assert metrics["train_ms_per_image"].value == pytest.approx(1e3 * metrics["train_seconds"].value / 640)
     assert metrics["images_per_s"].value == pytest.approx(1e3 / metrics["train_ms_per_image"].value)
     assert metrics["test_img_s"].value > 0
@@ -51,10 +56,15 @@ def test_a_record_holds_the_score_and_what_it_lies_between() -> None:
 
 
 def test_segmentation_of_scenes_has_a_ceiling_and_a_plateau() -> None:
-    metrics = measured(design="tiny", data="scenes:cue", task="segmentation", classes=3, train_images=32).metrics
+    record = measured(design="tiny", data="scenes:cue", task="segmentation", classes=3, train_images=32)
+    metrics = record.metrics
     assert metrics["ceiling"].value == 1.0
-    assert metrics["plateau"].value == 1.0, "32 images teach nothing"
-    assert {"miou", "foreground"} < set(metrics)
+    assert metrics["never_left"].value == 1.0, "32 images teach nothing"
+    assert "images_to_leave" not in metrics and len(record.notes["foreground_losses"]) == 1
+    assert {"miou", "boundary_iou", "foreground"} < set(metrics)
+    boundary = metrics["boundary_iou"]
+    assert boundary.n == 400 and (boundary.low or 1) < boundary.value < (boundary.high or 0)
+    assert metrics["boundary_chance"].value == metrics["chance"].value
 
 
 def test_groups_and_further_splits_have_scores_of_their_own() -> None:
@@ -160,6 +170,7 @@ def one_picture(root: Path) -> dict[str, Any]:
 def test_a_folder_has_no_ground_so_no_foreground_is_scored(tmp_path: Path) -> None:
     metrics = measured(**one_picture(tmp_path), train_images=16).metrics
     assert "miou" in metrics and "foreground" not in metrics
+    assert metrics["boundary_chance"].value == 0.0
 
 
 def test_one_picture_is_too_few_for_a_search(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_segmentation_pads_and_ignores(tmp_path: Path) -> None:
     assert isinstance(source, Masked)
     assert (source.classes, source.count("train"), source.count("test")) == (2, 8, 2)
     assert source.chance == pytest.approx(4 / 7 / 2)  # all ground: IoU 4/7 and 0
+    assert source.plateau == pytest.approx(4 / 7 * log(7 / 4) + 3 / 7 * log(7 / 3))
     images, target = source.batch("test", [1], Grid(16, 16))
     assert (target[0, 8:] == IGNORE).all() and (target[0, :8, 14:] == IGNORE).all()
     assert (target[0, :8, :8] == 0).all() and (target[0, :8, 8:14] == 1).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import resource
 from collections.abc import Callable, Sequence
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from suite.data import dataset, masked
 from suite.data.labelled import Labelled
 from suite.data.masked import Masked
-from suite.data.source import IGNORE, MEAN, STD, held, load
+from suite.data.source import IGNORE, MEAN, STD, entropy, held, load
 from variants.contract import Grid
 
 SIZE = Grid(8, 8)
@@ -153,6 +154,14 @@ def test_where_class_0_is_no_ground_there_is_no_foreground(tmp_path: Path) -> No
     found = {kind: load(f"{kind}:{make(tmp_path / kind)}", "segmentation").ground for kind, make in makers.items()}
     assert found == {"voc": 0, "pets": 0, "ade20k": None, "cityscapes": None}
     assert load(f"pets:{tmp_path / 'pets'}", "classification").ground is None
+
+
+def test_a_plateau_is_the_entropy_of_what_is_to_be_told_apart(tmp_path: Path) -> None:
+    """Of several classes without the ground, so that one alone has none; a pet is told from the ground."""
+    makers = {"voc": voc, "pets": pets, "ade20k": ade20k}
+    found = {kind: load(f"{kind}:{make(tmp_path / kind)}", "segmentation").plateau for kind, make in makers.items()}
+    assert found == {"voc": None, "pets": pytest.approx(entropy([2, 5])), "ade20k": pytest.approx(log(2))}
+    assert load(f"pets:{tmp_path / 'pets'}", "classification").plateau == pytest.approx(entropy([2, 1]))
 
 
 def test_imagenet(tmp_path: Path) -> None:

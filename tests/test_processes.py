@@ -19,9 +19,9 @@ SCHEDULE = Schedule(images=88, lr=1e-2, batch=16)
 def in_two(fabric: Fabric) -> tuple[list[float], list[tuple[int, float]]]:
     """What one of two processes has learnt."""
     torch.set_num_threads(1)
-    network = seeded(0, lambda: Tiny(2, 8, dense=True)).double()
-    _, training = train(fabric, network, Doubled(), SIZE, SCHEDULE)
-    return weights_of(network), training.losses
+    network = seeded(0, lambda: Tiny(3, 8, dense=True)).double()
+    _, training = train(fabric, network, Doubled(classes=3, ground=0), SIZE, SCHEDULE)
+    return weights_of(network), training.losses + training.foreground_losses
 
 
 def weights_of(network: nn.Module) -> list[float]:
@@ -31,10 +31,12 @@ def weights_of(network: nn.Module) -> list[float]:
 def test_two_processes_learn_what_one_does() -> None:
     pair = Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn")
     weights, losses = pair.launch(in_two)
-    network = seeded(0, lambda: Tiny(2, 8, dense=True)).double()
-    training = learn(network, Doubled(), SCHEDULE)
+    network = seeded(0, lambda: Tiny(3, 8, dense=True)).double()
+    training = learn(network, Doubled(classes=3, ground=0), SCHEDULE)
+    both = training.losses + training.foreground_losses
     assert weights == pytest.approx(weights_of(network), rel=1e-10, abs=1e-12)
-    assert losses == [(images, pytest.approx(loss, rel=1e-6)) for images, loss in training.losses]
+    assert losses == [(images, pytest.approx(loss, rel=1e-6)) for images, loss in both]
+    assert len(losses) == 2 * len(training.losses)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,13 @@ def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
             replace(start, seed=i),
             {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
             | {"test_img_s": Metric(400 * s, "img/s", 300 * s, 500 * s), "ceiling@512": Metric(0.9, "")}
-            | {"upsampled@512": Metric(1.0, ""), "foreground": Metric(s / 2, ""), "plateau": Metric(float(i > 0), "")}
+            | {
+                "upsampled@512": Metric(1.0, ""),
+                "foreground": Metric(s / 2, ""),
+                "never_left": Metric(float(i > 0), ""),
+            }
+            | ({} if i > 0 else {"images_to_leave": Metric(5600, "images")})
+            | {"boundary_iou": Metric(s / 4, "", s / 5, s / 3), "boundary_chance": Metric(0.2, "")}
             | {"native": Metric(375.0, "px")}
             | more,
         )
@@ -144,7 +150,9 @@ def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> No
     assert vit["Learnt"].value == pytest.approx((0.75 - 0.25) / 0.75)
     assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "50.0 %")
     assert vit["mIoU, keys 3"].value == pytest.approx(0.65)
-    assert (vit["Foreground right"].text, vit["Seeds at chance"].text) == ("37.5 %", "50.0 %")
+    assert (vit["Foreground right"].text, vit["Never left the plateau"].text) == ("37.5 %", "50.0 %")
+    assert vit["Left the plateau after"].text == "5\u202f600 images"
+    assert (vit["Boundary IoU"].text, vit["Chance at boundaries"].text) == ("18.8 %", "20.0 %")
     assert vit["Own side"].text == "375 px"
 
 

@@ -42,13 +42,13 @@ class Random(Tiny):
     """With chance inside, and with statistics over batches."""
 
     def __init__(self) -> None:
-        super().__init__(2, 4, dense=True)
+        super().__init__(3, 4, dense=True)
         self.body.append(nn.BatchNorm2d(8))
         self.body.append(nn.Dropout(0.2))
 
 
 def trained(checkpoint: Checkpoint | None = None, end: int = 10**9) -> tuple[nn.Module, Training]:
-    network, source = seeded(0, Random), Stopped()
+    network, source = seeded(0, Random), Stopped(classes=3, ground=0)
     source.end = end
     fabric, schedule = prepared("cpu", "float32"), Schedule(images=330, lr=1e-2, batch=8)
     return train(fabric, network, source, SIZE, schedule, checkpoint=checkpoint)
@@ -67,6 +67,7 @@ def test_a_training_goes_on_to_the_same_weights_and_curve(tmp_path: Path) -> Non
     again, resumed = trained(Checkpoint(path))
     assert resumed.resumed_at == reached
     assert (resumed.losses, resumed.images, resumed.status) == (training.losses, training.images, "ok")
+    assert resumed.foreground_losses == training.foreground_losses != []
     for name, tensor in whole.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
 

@@ -51,6 +51,7 @@ class Squares:
     task: str = "segmentation"
     classes: int = 2
     chance: float = 0.5
+    ground: int | None = None
     shift: float = 0.1
     asked: tuple[int, ...] = ()
 

@@ -17,7 +17,18 @@ from reports.units import number
 from suite.record import Record
 
 # shown elsewhere, or too long to show
-SHOWN = frozenset({"command", "policy", "losses", "predicted_bytes", "predicted_seconds", "marks"})
+SHOWN = frozenset(
+    {
+        "command",
+        "policy",
+        "losses",
+        "foreground_losses",
+        "plateau_loss",
+        "predicted_bytes",
+        "predicted_seconds",
+        "marks",
+    }
+)
 HEADS = ("Layout", "Position", "Budget", "Body", "Head", "As the resolution changes", "Notes")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from suite.data.dataset import Dataset, Example
 from suite.data.pictures import Picture, colour, filled, pictures_in
+from suite.data.source import entropy
 from variants.contract import Grid
 
 
@@ -29,6 +30,11 @@ class Labelled(Dataset[int]):
         """The share of the most frequent class among the test images."""
         labels = [label for _, label in self.items["test"]]
         return max(Counter(labels).values()) / len(labels)
+
+    @property
+    def plateau(self) -> float | None:
+        """The entropy of the classes of the training images."""
+        return entropy(Counter(label for _, label in self.items["train"]).values())
 
     def scale(self, own: Grid, size: Grid) -> float:
         return max(size.y / own.y, size.x / own.x)

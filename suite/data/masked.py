@@ -15,7 +15,7 @@ from torch import Tensor
 
 from suite.data.dataset import Dataset, Example, threaded
 from suite.data.pictures import VOID, Picture, colour, labels, opened, padded, pictures_in, upright_size
-from suite.data.source import IGNORE
+from suite.data.source import IGNORE, entropy, left_out
 from variants.contract import Grid
 
 STRANGE = 256  # in a table: what a mask must not hold
@@ -27,6 +27,7 @@ class Masked(Dataset[Picture]):
     """A Source for segmentation."""
 
     task = "segmentation"
+    boundary_chance = 0.0  # an answer of one class has no boundary
     resizing = "bicubic to the longer side, then padded; masks by nearest neighbour"
 
     def __init__(
@@ -56,10 +57,21 @@ class Masked(Dataset[Picture]):
             threaded(self.numbers_in, pairs[: 1 + int(np.searchsorted(pixels, CHECKED))])
 
     @cached_property
+    def tested(self) -> np.ndarray:
+        """`classes`: how many pixels of the test masks are of each class."""
+        numbers = np.sum(threaded(self.numbers_in, self.items["test"]), axis=0)  # 256
+        return np.bincount(self.table, numbers, STRANGE + 1)[: self.classes]
+
+    @property
+    def plateau(self) -> float | None:
+        """The entropy of the classes of the pixels of the test images."""
+        no = left_out(self.ground, self.classes)
+        return entropy(count for number, count in enumerate(self.tested.tolist()) if number != no)
+
+    @property
     def chance(self) -> float:
         """The mIoU of the answer that every pixel of the test images is of their most frequent class."""
-        numbers = np.sum(threaded(self.numbers_in, self.items["test"]), axis=0)  # 256
-        count = np.bincount(self.table, numbers, STRANGE + 1)[: self.classes]
+        count = self.tested
         return float(count.max() / max(count.sum(), 1) / max(np.count_nonzero(count), 1))
 
     def numbers_in(self, pair: Pair) -> np.ndarray:

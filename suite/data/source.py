@@ -7,10 +7,11 @@ file has one function `source(detail, task, seed) -> Source`, where `detail` is 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
+from math import log
 from types import ModuleType
 from typing import Protocol
 
@@ -54,6 +55,17 @@ class Source(Protocol):
         """The class of a pixel where nothing is; None where every class is of something, and for classification."""
 
     @property
+    def boundary_chance(self) -> float | None:
+        """The boundary IoU of the same guess; None for classification."""
+
+    @property
+    def plateau(self) -> float | None:
+        """The loss, in nats, of whoever knows how frequent the answers are but tells none apart; None if that is 0.
+
+        Of answers but the one that `left_out` names: where nothing is, is no part of the question.
+        """
+
+    @property
     def shift(self) -> float:
         """How far training may move an image, as a share of its side; 0 for not at all."""
 
@@ -93,6 +105,17 @@ class Source(Protocol):
 
         ValueError names a file that cannot be read.
         """
+
+
+def left_out(ground: int | None, classes: int) -> int | None:
+    """The class that no image is asked to tell from the others: the ground, if there are several others."""
+    return ground if classes > 2 else None
+
+
+def entropy(counts: Iterable[float]) -> float | None:
+    """In nats, of answers that occur so often; None where there is one only."""
+    some = [count for count in counts if count]
+    return sum(count * log(sum(some) / count) for count in some) / sum(some) if len(some) > 1 else None
 
 
 def load(name: str, task: str, seed: int = 0) -> Source:

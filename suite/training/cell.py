@@ -13,7 +13,7 @@ from suite import failure
 from suite.case import Case
 from suite.data.source import Source, held
 from suite.record import Metric, Record
-from suite.training import search
+from suite.training import plateau, search
 from suite.training.checkpoint import Checkpoint
 from suite.training.elsewhere import examine_in_parts, take_over
 from suite.training.exam import Exam, asked, metric_of, scores, speed
@@ -55,7 +55,7 @@ class Cell:
         source = held(case.data, case.task, case.seed)
         self.trainings_over = len(case.lrs)
         network, training = self.train(source, case.seed, lr, case.id)
-        notes |= told(training) | {"resizing": source.resizing}
+        notes |= told(source, training) | {"resizing": source.resizing}
         scored = self.scored(source, network, self.size) if training.status == "ok" else {}
         status = training.status if scored or training.status != "ok" else "nan"
         if not scored:
@@ -106,15 +106,17 @@ class Cell:
 
     def learnt(self, source: Source, training: Training, lr: float, scored: Metrics) -> Metrics:
         """The scores at the size of the training, and what they took."""
-        low = scored[metric_of(self.case.task)].low
-        return scored | {
-            "plateau": Metric(float(low is not None and low <= source.chance), ""),  # it may have learnt nothing
-            "images_seen": Metric(training.images, ""),
-            "lr": Metric(lr, ""),
-            "train_seconds": Metric(training.seconds, "s"),
-            "train_ms_per_image": Metric(1e3 * training.seconds / training.images, "ms"),
-            "images_per_s": Metric(training.images / training.seconds, "img/s"),
-        }
+        return (
+            scored
+            | left(source, training)
+            | {
+                "images_seen": Metric(training.images, ""),
+                "lr": Metric(lr, ""),
+                "train_seconds": Metric(training.seconds, "s"),
+                "train_ms_per_image": Metric(1e3 * training.seconds / training.images, "ms"),
+                "images_per_s": Metric(training.images / training.seconds, "img/s"),
+            }
+        )
 
     def elsewhere(self, source: Source, trained: nn.Module) -> tuple[Metrics, dict[str, str]]:
         """The scores at the case's further sizes, as `top1@512`; and why there are none at some, by size.
@@ -138,7 +140,7 @@ class Cell:
         exam = self.exam(network, source, "test", size)
         if exam is None:
             return {}
-        metrics = self.known(source, size) | scores(self.case.task, exam.counts, source.ground)
+        metrics = self.known(source, size) | scores(self.case.task, exam.counts, source.ground, exam.boundary)
         metrics |= self.by_group(source, exam) | self.further(source, network, size)
         if count := getattr(network, "macs", None):  # models of others state no cost
             metrics["image_macs"] = Metric(count(size), "MAC")
@@ -148,7 +150,8 @@ class Cell:
     def known(self, source: Source, size: Grid) -> Metrics:
         """What is known of the test before anyone takes it; what nobody knows is left out."""
         native, grown = source.native("test"), source.upsampled("test", size)
-        known = {"chance": source.chance, "ceiling": source.ceiling(size), "native": native, "upsampled": grown}
+        known = {"chance": source.chance, "boundary_chance": source.boundary_chance, "ceiling": source.ceiling(size)}
+        known |= {"native": native, "upsampled": grown}
         return {
             name: Metric(value, "px" if name == "native" else "") for name, value in known.items() if value is not None
         }
@@ -166,7 +169,19 @@ class Cell:
         return {f"{name}_{s}": scores(self.case.task, exam.counts)[name] for s, exam in exams.items() if exam}
 
 
-def told(training: Training) -> dict[str, Any]:
+def left(source: Source, training: Training) -> Metrics:
+    """After how many images the loss left its plateau; and whether it never did. Nothing where that is not known."""
+    if source.plateau is None:
+        return {}
+    images = plateau.left(thinned(training.foreground_losses or training.losses), source.plateau)
+    metrics = {"never_left": Metric(float(images is None), "")}
+    return metrics if images is None else metrics | {"images_to_leave": Metric(images, "images")}
+
+
+def told(source: Source, training: Training) -> dict[str, Any]:
     """What a reader may want to know of a training, whatever became of it."""
-    notes = {"losses": thinned(training.losses), "stopped_by": training.stopped_by}
+    notes: dict[str, Any] = {"losses": thinned(training.losses), "stopped_by": training.stopped_by}
+    notes |= {"plateau_loss": source.plateau} if source.plateau is not None else {}
+    if training.foreground_losses:
+        notes["foreground_losses"] = thinned(training.foreground_losses)
     return notes | ({"resumed_at": training.resumed_at} if training.resumed_at else {})

@@ -19,7 +19,8 @@ from variants.contract import Grid
 
 @dataclass(frozen=True)
 class Exam:
-    """Answers as counts `n 3 k`, see score.py, and the seconds that an image took in each batch of so many.
+    """Answers as counts `n 3 k`, see score.py, and the seconds that an image took in each batch of so many. To segment,
+    also the counts at boundaries.
 
     To classify, one class stands for all: of 50,000 images and 1,000 classes the counts would be a gigabyte.
     """
@@ -27,6 +28,7 @@ class Exam:
     counts: Tensor
     seconds: list[float]
     batch: int
+    boundary: Tensor | None = None
 
 
 def asked(source: Images, split: str) -> int:
@@ -44,7 +46,7 @@ def examine(
     """
     network.eval()
     n = min(images, source.count(split) or images)
-    found, seconds = [], []
+    found, edges, seconds = [], [], []
     for first in range(0, n, batch):
         chosen = range(first, min(first + batch, n))
         pixels, targets = source.batch(split, chosen, size, str(device))
@@ -55,9 +57,12 @@ def examine(
         if not logits.isfinite().all():  # waits for the device
             return None
         seconds.append((perf_counter() - start) / len(chosen))
-        counts = score.counts(logits.argmax(1), targets, source.classes).cpu()
+        answers = logits.argmax(1)
+        counts = score.counts(answers, targets, source.classes).cpu()
         found.append(counts if targets.ndim > 1 else counts.sum(2, keepdim=True))
-    return Exam(torch.cat(found), seconds, batch)
+        if targets.ndim > 1:
+            edges.append(score.boundary_counts(answers, targets, source.classes).cpu())
+    return Exam(torch.cat(found), seconds, batch, torch.cat(edges) if edges else None)
 
 
 def metric_of(task: str) -> str:
@@ -65,15 +70,20 @@ def metric_of(task: str) -> str:
     return "top1" if task == "classification" else "miou"
 
 
-def scores(task: str, counts: Tensor, ground: int | None = None) -> dict[str, Metric]:
-    """Metrics of counts `n 3 k`: the task's score with its interval; beside mIoU, where one class is the ground, how
-    much of the others is right.
+def scores(task: str, counts: Tensor, ground: int | None = None, boundary: Tensor | None = None) -> dict[str, Metric]:
+    """Metrics of counts `n 3 k`: the task's score with its interval. Beside mIoU that of the counts at boundaries,
+    where there are any, and where one class is the ground, how much of the others is right.
     """
-    found = score.top1(counts) if task == "classification" else score.miou(counts)
-    metrics = {metric_of(task): Metric(found.value, "", found.low, found.high, found.n)}
+    metrics = {metric_of(task): _metric(score.top1(counts) if task == "classification" else score.miou(counts))}
+    if boundary is not None and boundary.any():
+        metrics["boundary_iou"] = _metric(score.miou(boundary))
     if ground is not None:
-        metrics["foreground"] = Metric(score.foreground(counts, ground), "", n=found.n)
+        metrics["foreground"] = Metric(score.foreground(counts, ground), "", n=len(counts))
     return metrics
+
+
+def _metric(found: score.Score) -> Metric:
+    return Metric(found.value, "", found.low, found.high, found.n)
 
 
 def speed(exam: Exam) -> Metric:

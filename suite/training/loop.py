@@ -17,8 +17,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from suite.data.source import IGNORE
-from suite.step import losses_of
+from suite.data.source import IGNORE, left_out
+from suite.step import Answer, losses_of
 from suite.training.checkpoint import Checkpoint
 from suite.training.feed import Feed, Images
 from suite.training.recipe import Schedule, optimiser
@@ -40,7 +40,8 @@ class Training:
     images: int = 0
     seconds: float = 0.0  # without those of saving checkpoints
     losses: list[tuple[int, float]] = field(default_factory=list)  # images seen, and the mean loss since the last point
-    recent: list[Tensor] = field(default_factory=list)  # losses of the steps since the last point
+    foreground_losses: list[tuple[int, float]] = field(default_factory=list)  # the same, see `foreground`
+    recent: list[Tensor] = field(default_factory=list)  # 3, of each step since the last point: see `_backward`
     stopped_by: str = ""  # images, minutes, nan or diverged; empty while it goes on
     resumed_at: int = 0  # images that an earlier process had shown
 
@@ -105,12 +106,14 @@ class Loop:
         if schedule.images % self.processes or schedule.batch % self.processes:
             raise ValueError(f"{self.processes} processes share every batch: give multiples of {self.processes} images")
         self.guess = log(max(source.classes, 2))
+        self.ground = left_out(source.ground, source.classes)
         self.model, self.adam = fabric.setup(network.train(), optimiser(network, schedule))
         self.feed = Feed(source, size, schedule, fabric.device, fabric.global_rank, self.processes)
 
     def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
         """All steps that are left."""
-        if state := checkpoint.load():
+        state = checkpoint.load()
+        if state and "foreground_losses" in state:  # else it is of an earlier avbench
             self.restore(state)
         start, told = perf_counter() - self.so_far.seconds, -inf
         while not self.so_far.stopped_by:
@@ -136,21 +139,23 @@ class Loop:
         self.so_far.images = self.feed.images
 
     def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The batch's mean loss, without auxiliary heads; the gradient, with them, is left in the parameters.
-
-        A mean over processes is that of them all.
+        """`3`: the batch's mean loss, without auxiliary heads, and its sums in the foreground. A mean over processes is
+        that of them all. The gradient, of the auxiliary heads too, is left in the parameters.
         """
         counted = (targets != IGNORE).sum()
         counted = self._over_processes(counted, "sum")
         share = self.processes / counted.clamp(min=1)  # Fabric divides gradients by the number of processes
         parts = zip(*(t.split(self.schedule.at_once or len(t)) for t in (images, targets)), strict=True)
-        total, left = torch.zeros((), device=images.device), len(images)
+        total, left = torch.zeros(3, device=images.device), len(images)
         for some, wanted in parts:
             left -= len(some)
             with self.fabric.no_backward_sync(self.model, enabled=left > 0):
-                own, *auxiliary = losses_of(self.model(some), wanted, wrongness)
+                answer = self.model(some)
+                own, *auxiliary = losses_of(answer, wanted, wrongness)
                 self.fabric.backward(sum(auxiliary, own) * share)
-            total += own.detach() * share
+            total[0] += own.detach() * share
+            if self.ground is not None:
+                total[1:] += foreground(answer, wanted, self.ground)
         return total
 
     def _over_processes(self, number: Tensor, how: str) -> Tensor:
@@ -170,8 +175,11 @@ class Loop:
         over = self.share() == 1.0
         if len(self.so_far.recent) < LOOK and not over:
             return
-        loss = self._over_processes(torch.stack(self.so_far.recent).mean(), "mean").item()
+        means = self._over_processes(torch.stack(self.so_far.recent).mean(0), "mean")
+        loss, wrong, pixels = means.tolist()
         self.so_far.losses.append((self.so_far.images, loss))
+        if pixels:
+            self.so_far.foreground_losses.append((self.so_far.images, wrong / pixels))
         self.so_far.recent.clear()
         if not isfinite(loss):
             self.so_far.stopped_by = "nan"
@@ -190,6 +198,7 @@ class Loop:
             "chance_cuda": torch.cuda.get_rng_state(self.fabric.device) if on_cuda else None,
             "seconds": so_far.seconds,
             "losses": [list(point) for point in so_far.losses],
+            "foreground_losses": [list(point) for point in so_far.foreground_losses],
             "recent": list(so_far.recent),
         }
 
@@ -202,14 +211,26 @@ class Loop:
         if state["chance_cuda"] is not None:
             torch.cuda.set_rng_state(state["chance_cuda"], self.fabric.device)
         recent = [loss.to(self.fabric.device) for loss in state["recent"]]
-        losses = [(images, loss) for images, loss in state["losses"]]
+        losses, apart = ([(n, loss) for n, loss in state[name]] for name in ("losses", "foreground_losses"))
         images = self.feed.images
-        self.so_far = Training(images, state["seconds"], losses, recent, resumed_at=images)
+        self.so_far = Training(images, state["seconds"], losses, apart, recent, resumed_at=images)
 
 
 def wrongness(logits: Tensor, targets: Tensor) -> Tensor:
     """The summed cross-entropy of what is not IGNORE."""
     return functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+
+
+@torch.no_grad()
+def foreground(answer: Answer, targets: Tensor, ground: int) -> Tensor:
+    """`2`: of all pixels that are no ground, the summed cross-entropy among the other classes, and their number.
+
+    How well a network tells objects apart, whatever their edges cost it.
+    """
+    logits = (answer[0] if isinstance(answer, tuple) else answer).clone()  # b k Y X
+    logits[:, ground] = -inf
+    targets = targets.masked_fill(targets == ground, IGNORE)
+    return torch.stack([wrongness(logits, targets), (targets != IGNORE).sum()])
 
 
 def thinned(losses: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -45,7 +45,8 @@ class Searching:
     """
 
     def __init__(self, source: Images) -> None:
-        self.source, self.classes, self.shift = source, source.classes, source.shift
+        self.source, self.classes = source, source.classes
+        self.ground, self.shift = source.ground, source.shift
         self.places: dict[str, list[int]] = {}
         if (count := source.count("train")) is not None:
             if count < 2:

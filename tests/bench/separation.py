@@ -42,7 +42,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 SHALLOW = "tests/bench/shallow.py"  # a vit of four blocks
 SMALL = "--params 0.4M --patch 8 --res 64"
 BY_WIDTH = "2026-11-26T20:38:53"  # when linear layers began to start by their width: decision 22
-NUMBERS = ("score", "low", "high", "chance", "ceiling")  # columns that are empty where a training failed
+KNOWN = (
+    "chance",
+    "ceiling",
+    "never_left",
+    "images_to_leave",
+)  # of a training: see suite/training/plateau.py for the last
+NUMBERS = ("score", "low", "high", *KNOWN)  # columns that are empty where a training failed
 LEARNT = "--metric accuracy --train-minutes 0 --minutes inf --case-seconds 600"
 
 
@@ -175,7 +181,7 @@ def rows_of(record: Record) -> list[dict[str, object]]:
         "commit": f"{conditions.get('commit')}{', edited' if conditions.get('dirty') else ''}",
         "started": record.started, "id": record.id, "machine": identity.get("gpu") or identity.get("cpu", "unknown"),
     }  # fmt: skip
-    bounds = {name: metrics[name].value for name in ("chance", "ceiling") if name in metrics}
+    known = {name: metrics[name].value for name in KNOWN if name in metrics}
     score = "top1" if case.task == "classification" else "miou"
     splits = {split: metric for split, metric in metrics.items() if split == score or split.startswith(f"{score}_")}
     tested = [
@@ -183,7 +189,7 @@ def rows_of(record: Record) -> list[dict[str, object]]:
         | {"score": metric.value, "low": metric.low, "high": metric.high}
         for split, metric in splits.items()
     ]
-    return [dict.fromkeys(NUMBERS) | training | bounds | one for one in tested or [{"split": "test"}]]
+    return [dict.fromkeys(NUMBERS) | training | known | one for one in tested or [{"split": "test"}]]
 
 
 def page(found: pd.DataFrame) -> str:
@@ -195,13 +201,15 @@ def page(found: pd.DataFrame) -> str:
 def part_of(comparison: Comparison, found: pd.DataFrame) -> str:
     """The table of one comparison, who trained it when, and the commands behind it."""
     lines = [f"## {comparison.name}", "", f"{comparison.asks[0].upper()}{comparison.asks[1:]}.", ""]
-    splits = list(dict.fromkeys(found.split))
-    lines += [f"| form | seeds | {' | '.join(splits)} | chance | ceiling |", "|" + " --- |" * (len(splits) + 4)]
+    splits, leaves = list(dict.fromkeys(found.split)), bool(found.never_left.notna().any())
+    heads = ["form", "seeds", *splits, "chance", "ceiling", *["images to leave the plateau"] * leaves]
+    lines += [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for form, rows in found.groupby(forms_of(found), sort=False):
         scores = [text_of(rows[rows.split == split]) for split in splits]
         bounds = [f"{value:.3f}" for name in ("chance", "ceiling") for value in rows[name].dropna().iloc[:1]]
         seeds = rows[rows.status == "ok"].seed.nunique()
-        lines.append(f"| {form} | {seeds} | {' | '.join([*scores, *(bounds or ['', ''])])} |")
+        cells = [form, str(seeds), *scores, *(bounds or ["", ""]), *[leaving(rows)] * leaves]
+        lines.append(f"| {' | '.join(cells)} |")
     commands = [f"    avbench sweep {command}" for command in comparison.commands().values()]
     return "\n".join([*lines, "", *origins(found), "", *commands])
 
@@ -237,6 +245,14 @@ def text_of(rows: pd.DataFrame) -> str:
         mean, low, high = of_mean(list(sound.score)) if len(sound) > 1 else alone
         told.insert(0, f"{mean:.3f} ({low:.3f} to {high:.3f})")
     return ", ".join(told)
+
+
+def leaving(rows: pd.DataFrame) -> str:
+    """After how many images the trainings left their plateau, in the mean, and how many never did."""
+    known = rows[(rows.split == "test") & rows.never_left.notna()]
+    never, left = int(known.never_left.sum()), known.images_to_leave.dropna()
+    told = [f"{left.mean():.0f}"] if len(left) else []
+    return ", ".join([*told, *[f"never in {never} of {len(known)}"] * (never > 0)])
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:

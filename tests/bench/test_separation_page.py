@@ -88,6 +88,16 @@ def test_splits_and_the_start_of_weights_are_columns() -> None:
     ]
 
 
+def test_how_long_a_plateau_took_is_told_where_it_is_known(tmp_path: Path) -> None:
+    rows = cue(tmp_path, *(learnt(seed, 0.7, never_left=0, images_to_leave=5000 + 600 * seed) for seed in range(2)),
+               learnt(2, 0.5, never_left=1))  # fmt: skip
+    page = subject.part_of(subject.COMPARISONS[1], rows)
+    assert "| chance | ceiling | images to leave the plateau |" in page
+    assert "| 0.500 | 1.000 | 5300, never in 1 of 3 |" in page
+    assert "| 0.556 | 1.000 |  |" in page, "it was not asked when these were trained"
+    assert "plateau" not in subject.part_of(subject.COMPARISONS[1], rows[rows.run != "cue-0"])
+
+
 def test_every_size_is_learnt_at_itself_without_a_gpu_too() -> None:
     for command in (command for comparison in subject.COMPARISONS for command in comparison.commands().values()):
         (side,) = re.findall(r"--res (\d+)", command)

@@ -3,7 +3,8 @@
 The diameter is log-uniform from .1 to .8 of the side, the gap a fifth of it, and every pixel has normal noise of .2 of
 the range from black to white, at any size: more pixels tell more. Groups are octaves of the diameter.
 
-    chance = 1/4        ceiling: what an observer reaches who knows all of a scene but the side of the gap
+    chance = 1/4        plateau = ln 4
+    ceiling: what an observer reaches who knows all of a scene but the side of the gap
 
 CEILING holds that observer's score, as `python -m suite.data.observer` prints it; between two sizes it is taken to be
 linear in the logarithm of the size.
@@ -11,7 +12,7 @@ linear in the logarithm of the size.
 
 from __future__ import annotations
 
-from math import log2
+from math import log, log2
 
 import torch
 
@@ -22,7 +23,7 @@ from suite.data.shapes import Landolt
 from suite.data.words import NO_WORD, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE = "classification", 1 / 4
+TASK, CHANCE, PLATEAU = "classification", 1 / 4, log(4)
 NAMES = ("open to the right", "open below", "open to the left", "open above")
 GROUPS = ("small", "middle", "large")
 SMALLEST, LARGEST = 0.1, 0.8  # diameters

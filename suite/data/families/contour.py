@@ -8,6 +8,7 @@ Classes: 0 the ground and the dot, 1 the dashes of the dot's curve, 2 those of t
     chance = 4/7, the best mIoU of a guess that knows every dash and tosses a coin for its class: with class 1 for the
              share q, its IoU is q / (1 + 2q), and that of class 2 is 2 (1 - q) / (3 - q); their sum is largest, 5/7,
              at q = 1/5, and the ground is right
+    plateau = ln 3 - 2/3 ln 2, the entropy of one dash in three
     ceiling = 1, as far as the dashes can be seen, from about 48 pixels on
 
 Papers: Linsley et al. 2018 (1805.08315), Kim et al. 2020 (1906.01558). Whoever compares designs on it should train
@@ -16,7 +17,7 @@ them on masked patches first as well: from nothing, distances count for more tha
 
 from __future__ import annotations
 
-from math import pi
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ from suite.data.shapes import Bar, Regular
 from suite.data.words import COLOURS, HUES, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE = "segmentation", 4 / 7
+TASK, CHANCE, PLATEAU = "segmentation", 4 / 7, log(3) - 2 / 3 * log(2)
 NAMES = ("ground", "the dot's curve", "other curves")
 LENGTHS = (8, 11, 14)  # dashes of each curve
 GROUPS = tuple(f"dashes{n}" for n in LENGTHS)

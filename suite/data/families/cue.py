@@ -7,12 +7,13 @@ scene, each object's chosen by a fair coin and the patch's too, so that nothing 
 
     chance = 5/9, the mIoU of a guess that knows every object and tosses a coin for its class:
              the ground is right, and each other class has IoU 1/4 / (1/2 + 1/2 - 1/4) = 1/3
+    plateau = ln 2, the loss of the coin
     ceiling = 1
 """
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import log, pi, sqrt
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, REGULAR
 from variants.contract import Grid
 
-TASK, CHANCE = "segmentation", 5 / 9
+TASK, CHANCE, PLATEAU = "segmentation", 5 / 9, log(2)
 NAMES = ("ground", "like the patch", "unlike the patch")
 OBJECTS = 5
 CELLS = 3  # a side: objects lie in different cells, and none in the patch's

@@ -3,7 +3,7 @@
 The frequency f is log-uniform from 4 to 512 cycles a side. An image of R pixels a side shows f up to .45 R; of
 higher ones nothing is drawn, so that only a guess is left. With F = P(f < .45 R) = ln(.45 R / 4) / ln(512 / 4),
 
-    ceiling = F + (1 - F) / 4        .749, .877, .984 at 224, 512, 1024 pixels        chance = 1/4.
+    ceiling = F + (1 - F) / 4        .749, .877, .984 at 224, 512, 1024 pixels        chance = 1/4        plateau = ln 4
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from suite.data.shapes import Blob
 from suite.data.words import NO_WORD, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE = "classification", 1 / 4
+TASK, CHANCE, PLATEAU = "classification", 1 / 4, log(4)
 NAMES = ("upright", "leaning right", "level", "leaning left")  # the stripes
 BLOB = list(SHAPES).index("blob")
 COARSE, FINE = 4, 512  # cycles a side

@@ -8,6 +8,7 @@ further split `novel` no others do; places and shapes are those of `test`.
 
     chance = CHANCE, the mIoU of a guess that knows every object and takes shapes by their share of the area:
              the ground is right, and a class with the share p of the foreground has IoU p / (2 - p)
+    plateau = PLATEAU, the entropy of these shares
     ceiling = 1
 """
 
@@ -27,7 +28,7 @@ from suite.data.things import in_cells, things
 from suite.data.words import SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE = "segmentation", 0.26
+TASK, CHANCE, PLATEAU = "segmentation", 0.26, 1.45
 CLASSES = ("disc", "triangle", "square", "ring", "bar")
 NAMES = ("ground", *CLASSES)
 OBJECTS = 5

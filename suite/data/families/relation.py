@@ -4,8 +4,9 @@ It takes positions. A design that knows only where things are in the image, not 
 learn every place anew: in training everything lies in the left half, and the further splits move all of it to the
 right by .25, .5 and 1 of that half, the last to where nothing but ground was ever seen.
 
-    chance = 1/8        ceiling = 1: the two objects are apart by at least three radii, and no direction is within
-                        7.5 degrees of the border between two classes
+    chance = 1/8        plateau = ln 8
+    ceiling = 1: the two objects are apart by at least three radii, and no direction is within 7.5 degrees of the
+              border between two classes
 
 Not blind: a half is narrow, so that the place of one of the two objects tells something of where the other has room.
 Whoever knows that place alone reaches .37 in the half that training uses. Nor does a design without positions end at
@@ -16,7 +17,7 @@ tests/test_data_families.py for both.
 from __future__ import annotations
 
 from functools import partial
-from math import pi
+from math import log, pi
 
 import torch
 
@@ -27,7 +28,7 @@ from suite.data.things import free, regular, things
 from suite.data.words import COLOURS, REGULAR
 from variants.contract import Grid
 
-TASK, CHANCE = "classification", 1 / 8
+TASK, CHANCE, PLATEAU = "classification", 1 / 8, log(8)
 NAMES = ("right", "lower right", "below", "lower left", "left", "upper left", "above", "upper right")
 HALF = 0.5  # of the side: the width of what training uses
 RADII = (0.06, 0.09)

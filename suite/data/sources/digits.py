@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from suite.data.device import sent
-from suite.data.source import Source, normalised
+from suite.data.source import Source, entropy, normalised
 from suite.data.split import divided
 from variants.contract import Grid
 
@@ -23,6 +23,7 @@ class Digits:
 
     name, task, classes = "digits", "classification", 10
     ground: int | None = None
+    boundary_chance: float | None = None
     shift = 1 / 16  # half a pixel of the scan
     augments: tuple[str, ...] = ("crop", "color")  # mirrored, a digit is none
     resizing = "bicubic, both sides"
@@ -42,6 +43,10 @@ class Digits:
         """The share of the most frequent digit among those held out."""
         test = self.label[self.places["test"]]
         return test.bincount().max().item() / len(test)
+
+    @property
+    def plateau(self) -> float | None:
+        return entropy(self.label[self.places["train"]].bincount().tolist())
 
     def ceiling(self, size: Grid) -> float | None:
         return None

@@ -50,6 +50,15 @@ class Scenes:
         return self.module.CHANCE
 
     @property
+    def boundary_chance(self) -> float | None:
+        """Whoever knows where objects are knows their boundaries, and guesses there as elsewhere."""
+        return self.chance if self.task == "segmentation" else None
+
+    @property
+    def plateau(self) -> float | None:
+        return self.module.PLATEAU
+
+    @property
     def ground(self) -> int | None:
         return 0 if self.task == "segmentation" else None
 
