@@ -19,6 +19,7 @@ import psutil
 import torch
 
 from suite.machine import available_bytes, default_threads
+from suite.process import allocator
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU_NOW = "clocks.sm clocks.mem clocks.max.sm power.limit power.draw temperature.gpu".split()
@@ -40,6 +41,7 @@ def _identity(device: str) -> tuple[tuple[str, str], ...]:
         "flags": hashlib.sha256(flags.encode()).hexdigest()[:8],
         "simd": torch.backends.cpu.get_cpu_capability(),
         "os": platform.system(),
+        "allocator": allocator(),
         "torch": torch.__version__,
         "build": str(torch.version.git_version)[:10] + (" debug" if torch.version.debug else ""),
         "blas": _blas(torch.__config__.show()),
@@ -86,7 +88,6 @@ def _conditions(device: str) -> dict[str, Any]:
         "steal_s": getattr(psutil.cpu_times(), "steal", None),
         "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
         "quota": _text(Path("/sys/fs/cgroup/cpu.max")) or None,
-        "preload": os.environ.get("LD_PRELOAD"),
         "memory_bytes": psutil.virtual_memory().total,
         "available_bytes": available_bytes(),
     }

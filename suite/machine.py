@@ -16,7 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from suite.process import keep_freed
+
 CGROUP = Path("/sys/fs/cgroup")
+TURNS = 3  # of each operator in a calibration
 LAYERS = 24  # how many weights take turns in a calibration
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need, and may allocate
 FILLING = 32  # images at once in a calibration on CUDA: those of one would time the launches
@@ -88,6 +91,7 @@ def default_threads() -> int:
 def calibrate(device: str = "cpu", dtype: str = "float32", threads: int = 1) -> Calibration:
     """Times eight operators for about a second, at this thread count. ValueError if the device is missing."""
     require(device)
+    keep_freed()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -98,42 +102,43 @@ def calibrate(device: str = "cpu", dtype: str = "float32", threads: int = 1) -> 
 
 
 def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, device=device, dtype=getattr(torch, dtype))
-
-    n = 1 if device == "cpu" else FILLING
-
-    def turns(*shape: int) -> Iterator[torch.Tensor]:
-        """As many weights as a network has, in turn: those of one layer alone would stay in the nearest cache."""
-        return cycle([random(*shape) for _ in range(LAYERS)])
-
-    def convolved() -> torch.Tensor:
-        return F.conv2d(F.conv2d(image, next(kernel), padding=1), next(point))
-
-    n = 1 if device == "cpu" else FILLING
-    x, image, wide, q = random(n * 196, 192), random(n, 64, 28, 28), turns(768, 192), turns(n, 3, 784, 64)
-    kernel, point, thin = turns(64, 64, 3, 3), turns(256, 64, 1, 1), turns(64, 1, 3, 3)
-    tokens = turns(n, 784, 6, 64)
-    moved = next(tokens).nbytes
-    small, few = nn.Linear(16, 16, device=device, dtype=getattr(torch, dtype)), random(1, 16)
-    time_of = functools.partial(_seconds, device=device)
+    """Each operator has several turns, of which the fastest counts: something else disturbs a few."""
+    operators = _operators(device, getattr(torch, dtype))
+    turns = [{name: _seconds(call, device) for name, (_, call) in operators.items()} for _ in range(TURNS)]
+    least = {name: min(turn[name] for turn in turns) for name in operators}
+    overhead = least.pop("operator")
+    rates = {name: operators[name][0] / seconds for name, seconds in least.items()}
     return Calibration(
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        matmul=n * 196 * 192 * 768 / time_of(lambda: F.linear(x, next(wide))),
-        conv=n * 28 * 28 * 64 * (64 * 9 + 256) / time_of(convolved),
-        grouped=n * 28 * 28 * 64 * 9 / time_of(lambda: F.conv2d(image, next(thin), padding=1, groups=64)),
-        attention=n * 6 * 784 * 784 * 64 / time_of(lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
-        plain=3 * moved / time_of(lambda: next(tokens) + next(tokens)),
-        heavy=2 * moved / time_of(lambda: F.gelu(next(tokens))),
-        strided=2 * moved / time_of(lambda: next(tokens).transpose(1, 2).contiguous()),
-        operator_seconds=time_of(lambda: small(few)),
-        available_bytes=available_bytes(device),
+        device, dtype, threads, operator_seconds=overhead, available_bytes=available_bytes(device), **rates
     )
 
 
-def _seconds(call: Callable[[], object], device: str, budget: float = 0.12) -> float:
+def _operators(device: str, dtype: torch.dtype) -> dict[str, tuple[int, Callable[[], object]]]:
+    """What is timed: multiply-adds, or bytes, of one call, and the call."""
+    random = functools.partial(torch.randn, device=device, dtype=dtype)
+    n = 1 if device == "cpu" else FILLING
+
+    def several(*shape: int) -> Iterator[torch.Tensor]:
+        """As many weights as a network has, in turn: those of one layer alone would stay in the nearest cache."""
+        return cycle([random(*shape) for _ in range(LAYERS)])
+
+    x, image, few = random(n * 196, 192), random(n, 64, 28, 28), random(1, 16)
+    wide, q, tokens = several(768, 192), several(n, 3, 784, 64), several(n, 784, 6, 64)
+    kernel, point, thin = several(64, 64, 3, 3), several(256, 64, 1, 1), several(64, 1, 3, 3)
+    small, moved = nn.Linear(16, 16, device=device, dtype=dtype), next(tokens).nbytes
+    return {
+        "matmul": (n * 196 * 192 * 768, lambda: F.linear(x, next(wide))),
+        "conv": (n * 784 * 64 * (576 + 256), lambda: F.conv2d(F.conv2d(image, next(kernel), padding=1), next(point))),
+        "grouped": (n * 784 * 64 * 9, lambda: F.conv2d(image, next(thin), padding=1, groups=64)),
+        "attention": (n * 6 * 784**2 * 64, lambda: F.scaled_dot_product_attention(next(q), next(q), next(q))),
+        "plain": (3 * moved, lambda: next(tokens) + next(tokens)),
+        "heavy": (2 * moved, lambda: F.gelu(next(tokens))),
+        "strided": (2 * moved, lambda: next(tokens).transpose(1, 2).contiguous()),
+        "operator": (0, lambda: small(few)),
+    }
+
+
+def _seconds(call: Callable[[], object], device: str, budget: float = 0.04) -> float:
     """The median time of one call over blocks of at least a millisecond, in `budget` seconds."""
     call()
     calls, times, end = 1, list[float](), time.perf_counter() + budget

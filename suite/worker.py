@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.case import Case
-from suite.process import give_back, status_bytes
+from suite.process import KEEPING, give_back, status_bytes
 from suite.record import Record
 from suite.training.keep import NOTHING, Keep
 
@@ -175,9 +175,9 @@ class Worker:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a worker's environment adds: threads, and the places where the parent looks for modules."""
+    """What a worker's environment adds: threads, an allocator that keeps memory, where the parent looks for modules."""
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-    return dict.fromkeys(THREADS, str(threads)) | {"PYTHONPATH": path, "KINETO_LOG_LEVEL": "9"}
+    return dict.fromkeys(THREADS, str(threads)) | KEEPING | {"PYTHONPATH": path, "KINETO_LOG_LEVEL": "9"}
 
 
 def oom_kills() -> int:

@@ -13,7 +13,7 @@ from suite import fingerprint as subject
 from suite.fingerprint import fingerprint
 from suite.record import machine_name
 
-IDENTITY = set("cpu arch cores processors flags simd os torch build blas sdpa".split())
+IDENTITY = set("cpu arch cores processors flags simd os allocator torch build blas sdpa".split())
 CONDITIONS = set("load steal_s governor quota python commit dirty lock memory_bytes available_bytes".split())
 
 

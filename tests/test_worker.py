@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from suite.case import Case
+from suite.process import KEEPING
 from suite.record import Record
 from suite.worker import SLACK_BYTES, Worker, environment, limit_memory, line_of
 
@@ -114,9 +115,10 @@ def test_memory_beyond_the_limit_is_a_status_and_the_next_case_runs(worker: Work
     assert run(worker).status == "ok"
 
 
-def test_threads_are_pinned_before_torch_is_imported() -> None:
+def test_threads_and_the_allocator_are_pinned_before_torch_is_imported() -> None:
     added = environment(3)
     assert added["OMP_NUM_THREADS"] == added["MKL_NUM_THREADS"] == "3"
+    assert added.items() >= KEEPING.items()
     program = "import sys, suite.worker; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | added)
 
