@@ -65,6 +65,7 @@ class Request:
     test_res: str = option("", "Further sizes at which each trained network is tested.", LEARNING)
     train_images: int = option(8000, "Images that a network learns from.", LEARNING)
     train_minutes: float = option(1.0, "And how long it may learn; 0: until all images are seen.", LEARNING)
+    pretrain_images: int = option(0, "Images whose masked patches it fills in first, without labels.", LEARNING)
     train_batch: int = option(16, "Images of a step.", LEARNING)
     lr: float | None = option(None, "Learning rate; by default 1e-3.", LEARNING)
     lr_search: bool = option(False, "Choose each network's rate on validation images: 5e-4 to 4e-3.", LEARNING)
@@ -134,6 +135,7 @@ class Request:
             data=tuple(data_of(name, tasks, augment) for name in _listed(self.data)),
             images=self.train_images,
             minutes=self.train_minutes,
+            pretrain_images=self.pretrain_images,
             batch=self.train_batch,
             lr=Learning.lr if self.lr is None else self.lr,
             lrs=LRS if self.lr_search else (),

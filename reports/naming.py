@@ -13,7 +13,7 @@ from suite.record import Record, machine_name
 
 NETWORK = ("layout", "position", "decoder", "params_budget")  # what tells two networks of one design apart
 FIRST = ("machine", "device", "dtype", "backend", "compiled", "threads", "scope", "mode", "batch", "cache", "classes",
-         "data", "train_images", "train_minutes", "lrs", "augment")  # fmt: skip
+         "data", "train_images", "train_minutes", "pretrain_images", "lrs", "augment")  # fmt: skip
 LOOSE = ("lr", "seed")  # settings that may differ between designs, but not within one
 NO_SETTING = frozenset(
     "design task resolution metric tested_at value unit low high n status reason height pixel_width id started recipe "
@@ -22,7 +22,11 @@ NO_SETTING = frozenset(
 LARGEST = -1  # stands for a batch that was chosen as the largest that fits: the choice is the setting, not the number
 TELLING = ("gpu", "cpu", "cores", "torch", "driver", "cuda")  # which fields of an identity readers know machines by
 PLAIN = frozenset({"machine", "device", "dtype", "backend", "layout", "position", "decoder"})
-USUAL = {"scope": "network", "augment": "shift"}  # go unsaid, even beside others; all else is said, even by itself
+USUAL = {
+    "scope": "network",
+    "augment": "shift",
+    "pretrain_images": 0,
+}  # go unsaid, even beside others; all else is said, even by itself
 WORDS = {("mode", "train"): "training step", ("scope", "mixer"): "mixer alone", ("scope", "network"): "whole network"}
 
 

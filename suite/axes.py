@@ -50,6 +50,7 @@ class Learning:
     data: tuple[Data, ...] = (Data(),)
     images: int = 8000
     minutes: float = 1.0  # 0: until all images are seen
+    pretrain_images: int = 0  # of masked patches first, which may take as many minutes again
     batch: int = 16
     lr: float = 1e-3
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
@@ -65,6 +66,8 @@ class Learning:
             raise ValueError("a learning rate must be above 0: give --lr a number such as 1e-3")
         if self.images < 0 or self.minutes < 0 or not (self.images or self.minutes):
             raise ValueError("training has no end: give --train-images or --train-minutes a number above 0")
+        if self.pretrain_images < 0:
+            raise ValueError(f"--pretrain-images is {self.pretrain_images}: give a number of images, or leave it out")
 
     def of(self, task: str) -> tuple[Known, ...]:
         """The data sets that have the task, each once; where none has, the first, which says why it has not."""

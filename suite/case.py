@@ -13,7 +13,10 @@ TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
 SCOPES = ("network", "mixer")
 CACHES = ("cold", "warm")
-LATER = {"augment": "shift"}  # fields that records have not always had: at these values they change no id
+LATER = {
+    "augment": "shift",
+    "pretrain_images": 0,
+}  # fields that records have not always had: at these values they change no id
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Case:
     at_once: int = 0  # images of a training step that pass through the network together; 0: the whole batch
     train_images: int = 0
     train_minutes: float = 0.0
+    pretrain_images: int = 0  # of masked patches, before any label; see suite/training/masked.py
     lr: float = 0.0
     lrs: tuple[float, ...] = ()  # rates to choose from on a validation split; none: `lr` as it is
     augment: str = "shift"  # what training does to its images, see suite/training/augment.py

@@ -1,4 +1,4 @@
-"""The forms of one design: in a layout, with a position, with each decoder; whether its networks tell their layers."""
+"""The forms of one design: in a layout, with a position, with each decoder; what its networks tell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_decoders(design: Design, decoders: Sequence[str]) -> dict[str, Design |
     return forms
 
 
-def tells_layers(design: Buildable, case: Case) -> bool:
-    """Whether the case's network says which of its blocks are layers; it is built without memory."""
+def tells(design: Buildable, case: Case, part: str) -> bool:
+    """Whether the case's network says which modules are its `layers`, or its `backbone`; built without memory."""
     with torch.device("meta"):
-        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), "layers")
+        return hasattr(design.build(case.task, case.classes, Grid(case.height, case.width)), part)

@@ -16,11 +16,12 @@ from suite.axes import MAX, OF_A_MIXER, Axes, Limits
 from suite.case import Case
 from suite.fill import largest_batch, workload
 from suite.forked import mapped
-from suite.forms import shaped, tells_layers
+from suite.forms import shaped, tells
 from suite.machine import SPARE, Calibration
 from suite.predict import Prediction, case_seconds, predict
 from suite.simulate import simulate
 from suite.simulations import Simulate, Simulations
+from suite.training import masked
 from suite.training.cases import trainings
 from suite.units import bytes_text, duration
 from variants.contract import Design, Grid
@@ -161,8 +162,10 @@ class Planner:
             return Planned(case, "not_applicable", refusal)
         if isinstance(form := self.simulated.form(case), ValueError):
             return Planned(case, "not_applicable", str(form))
-        if case.quantity == "field" and not tells_layers(form, case):
+        if case.quantity == "field" and not tells(form, case, "layers"):
             return Planned(case, "not_applicable", f"{case.design} does not tell its layers: leave out --metric field")
+        if refusal := masked.refusal(case, form):
+            return Planned(case, "not_applicable", refusal)
         calibration = self.calibrations[case.device, case.dtype, case.threads]
         free = self.limits.memory_bytes or int(SPARE * calibration.available_bytes)
         try:

@@ -121,12 +121,14 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
 
 
 def accuracy_seconds(case: Case, cost: Prediction) -> float:
-    """The time of a training and its tests; and of the search before it, whose trainings are validated."""
+    """The time of a training and its tests; and of the search before it, whose trainings are validated.
+
+    A step on masked patches takes no more than one with labels: its head is one linear layer.
+    """
     render = RENDER_SECONDS * case.height * case.width
     augmenting = sum(AUGMENT_SECONDS[name] for name in by_kornia(case.augment)) * case.height * case.width
-    learning = case.train_images * (cost.pass_seconds / case.batch + render + augmenting)
-    if case.train_minutes:
-        learning = min(learning or inf, 60 * case.train_minutes)
+    each, most = cost.pass_seconds / case.batch + render + augmenting, 60 * case.train_minutes or inf
+    learning = sum(min(images * each, most) for images in (case.train_images or inf, case.pretrain_images))
     tried = 0 if case.seed else len(case.lrs)  # the first seed searches for all
     validating = Schedule.test_images * (cost.forward_seconds + render)
     return learning + cost.tests_seconds + tried * (learning + validating)

@@ -71,6 +71,13 @@ class Transformer(nn.Module):
         return {"body": sum(p.numel() for p in self.parameters()) - head, "head": head, "grid": 0}
 
 
+class Last(nn.Sequential):
+    """Layers whose last features are told as a backbone tells them: `b 3 Y X` -> [`b y x d`]."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [super().forward(images).permute(0, 2, 3, 1)]
+
+
 class ConvNet(nn.Module):
     """Four 3x3 convolutions with batch norm and a linear classifier: `b 3 Y X` -> `b c`."""
 
@@ -80,10 +87,10 @@ class ConvNet(nn.Module):
         layers: list[nn.Module] = []
         for i in range(4):
             layers += [nn.Conv2d(dim if i else 3, dim, 3, padding=1, bias=False), nn.BatchNorm2d(dim), nn.ReLU()]
-        self.body, self.head = nn.Sequential(*layers), nn.Linear(dim, classes)
+        self.backbone, self.head = Last(*layers), nn.Linear(dim, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.body(images).mean((2, 3)))
+        return self.head(self.backbone(images)[-1].mean((1, 2)))
 
     def macs(self, size: Grid) -> int:
         return 9 * size.n * (3 * self.dim + 3 * self.dim**2) + self.dim * self.classes

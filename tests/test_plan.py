@@ -185,6 +185,7 @@ def test_an_axis_that_cannot_be_is_refused(field: str, value: object, said: str)
         ("lr", 0.0, "a learning rate must be above 0"),
         ("lrs", (1e-3, -1.0), "a learning rate must be above 0"),
         ("images", -1, "training has no end: give --train-images or --train-minutes"),
+        ("pretrain_images", -1, "--pretrain-images is -1: give a number of images, or leave it out"),
     ],
 )
 def test_learning_that_cannot_be_is_refused(field: str, value: object, said: str) -> None:

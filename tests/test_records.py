@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import pytest
 from suite.case import Case
 from suite.record import COLUMNS, SCHEMA, Journal, Metric, Record, latest, read, rows
 
+GALLERY = Path(__file__).parents[1] / "reports" / "gallery"
+
 
 def case(round: int = 0) -> Case:
     return Case("latency", "vit", "isotropic", "learned", "classification", 10, 224, 320, widths=(192,), round=round)
@@ -30,6 +33,13 @@ def test_a_record_survives_the_file(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.append(record())
     assert read(tmp_path) == [record()]
+
+
+@pytest.mark.parametrize("kept", sorted(GALLERY.glob("*/records.jsonl.gz")), ids=lambda path: path.parent.name)
+def test_records_that_are_kept_are_of_the_cases_of_today(kept: Path) -> None:
+    with gzip.open(kept, "rt", encoding="utf-8") as file:
+        record = Record.from_json(next(file))
+    assert record.id != replace(record.case, pretrain_images=1).id
 
 
 @pytest.mark.parametrize("cut", [1, 10, 200])

@@ -106,26 +106,36 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
 
 
 def test_a_worker_killed_in_the_middle_of_a_training_goes_on(tmp_path: Path) -> None:
-    case = replace(CASE, train_images=1600, tests=("24",))
+    case = replace(CASE, train_images=1600, tests=("24",), pretrain_images=800, patch=4)
     keep = Keep(str(tmp_path / "run"), every_s=0.01, weights=True)
-    state, final = keep.state(case.id), keep.final(case.id)
-    assert state is not None and final is not None
+    phases, final = [keep.pretrained(case.id), keep.state(case.id)], keep.final(case.id)
+    assert final is not None
 
     def kill(share: float) -> None:
-        if share > 0.1 and state.exists() and worker.process is not None:
+        if share > 0.1 and phases[0] is not None and phases[0].exists() and worker.process is not None:
             os.kill(worker.process.pid, signal.SIGKILL)
 
     with Worker("fakes:find", log=tmp_path / "log", keep=keep) as worker:
-        crashed = worker.measure(case, 60, 2**30, kill)
-        assert (crashed.status, final.exists()) == ("crash", False)
+        for _ in range(len(phases)):
+            crashed = worker.measure(case, 60, 2**30, kill)
+            assert (crashed.status, final.exists()) == ("crash", False)
+            phases.pop(0)
         resumed = worker.measure(case, 60, 2**30)
         weights = torch.load(final, weights_only=True)["state"]["network"]
     whole = Bench(__import__("fakes").find).measure(case, keep=replace(keep, folder=str(tmp_path / "other")))
-    assert 0 < resumed.notes["resumed_at"] < 1600
-    assert [list(point) for point in resumed.notes["losses"]] == [list(point) for point in whole.notes["losses"]]
+    assert 800 < resumed.notes["resumed_at"] < 2400
+    for one, other in ((resumed.notes, whole.notes), (resumed.notes["pretraining"], whole.notes["pretraining"])):
+        assert [list(point) for point in one["losses"]] == [list(point) for point in other["losses"]]
     assert [resumed.metrics[name] == whole.metrics[name] for name in ("top1", "top1@24")] == [True, True]
     other = torch.load(Path(tmp_path, "other", "checkpoints", final.name), weights_only=True)["state"]["network"]
     assert all(torch.equal(weights[name], tensor) for name, tensor in other.items())
+
+
+def test_a_training_that_was_over_is_not_begun_again(tmp_path: Path) -> None:
+    whole, training = trained(Checkpoint(tmp_path / "it.pt"))
+    again, resumed = trained(Checkpoint(tmp_path / "it.pt"), end=0)
+    assert (resumed.losses, resumed.stopped_by, resumed.resumed_at) == (training.losses, "images", training.images)
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in whole.state_dict().items())
 
 
 class Keeping(FakeWorker):

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from suite.data.source import IGNORE, Source, load
 from suite.training.exam import Exam, examine, scores
 from suite.training.feed import Feed, Images, order, shifted
-from suite.training.loop import Training, prepared, seeded, train, wrongness
+from suite.training.loop import Training, prepared, seeded, train
+from suite.training.objective import wrongness
 from suite.training.recipe import Schedule, optimiser
 from variants.contract import Grid
 

@@ -140,6 +140,10 @@ class Network(Protocol):
     def parameter_count(self) -> dict[str, int]:
         """Numbers of parameters by place: body, head, and grid (those of the body that grow with the resolution)."""
 
+    @property
+    def backbone(self) -> nn.Module:
+        """What is before the head: maps images `b 3 Y X` to a list of features, the last of them `b y x d`."""
+
     def layers(self) -> list[nn.Module]:
         """The blocks with a mixer, in the order in which an image passes them: each maps `b y x d` to `b y x d`."""
 

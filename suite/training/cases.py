@@ -30,6 +30,7 @@ def trainings(network: Case, axes: Axes) -> Iterator[Case]:
             data=data.name,
             train_images=learning.images,
             train_minutes=learning.minutes,
+            pretrain_images=learning.pretrain_images,
             lr=0.0 if learning.lrs else learning.lr,
             lrs=learning.lrs,
             augment=learning.augment,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from suite import failure
 from suite.case import Case
 from suite.data.source import Source, held
 from suite.record import Metric, Record
-from suite.training import plateau, search
+from suite.training import masked, plateau, search
 from suite.training.checkpoint import Checkpoint
 from suite.training.elsewhere import examine_in_parts, take_over
 from suite.training.exam import Exam, asked, metric_of, scores, speed
@@ -59,7 +59,8 @@ class Cell:
         scored = self.scored(source, network, self.size) if training.status == "ok" else {}
         status = training.status if scored or training.status != "ok" else "nan"
         if not scored:
-            return Record(case, status, WHY[status], notes=notes)
+            where = "" if training.images else "on masked patches, "
+            return Record(case, status, where + WHY[status], notes=notes)
         elsewhere, untested = self.elsewhere(source, network)
         notes |= {"untested": untested} if untested else {}
         return Record(case, "ok", metrics=self.learnt(source, training, lr, scored) | elsewhere, notes=notes)
@@ -89,32 +90,53 @@ class Cell:
         """A new network, trained; its state is kept under the name until then."""
         case, network = self.case, seeded(seed, partial(self.build, self.size)).to(self.fabric.device)
         schedule = Schedule(case.train_images, case.train_minutes, lr, case.batch, case.at_once, case.augment, seed)
+        pretraining = self.pretrain(network, source, schedule, name) if case.pretrain_images else None
+        if pretraining and pretraining.status != "ok":
+            return network, Training(stopped_by=pretraining.stopped_by, pretraining=pretraining)
         checkpoint = Checkpoint(self.keep.state(name), self.keep.every_s)
-        trained = train(self.fabric, network, source, self.size, schedule, self.tell, checkpoint)
-        final = Checkpoint(self.keep.final(name) if name == case.id else None, every_s=0.0)
-        if final.due:
-            final.save({"network": network.state_dict()})
-        return trained
+        tell = partial(self.tell, self.share, 1.0)
+        model, training = train(self.fabric, network, source, self.size, schedule, tell, checkpoint)
+        if name == case.id:
+            Checkpoint(self.keep.final(name)).save({"network": network.state_dict()})
+        return model, replace(training, pretraining=pretraining)
 
-    def tell(self, share: float) -> None:
-        """Tells which share of all trainings of the case is over, where the share of the present one is over."""
-        self.progress((self.trainings_over + share) / (len(self.case.lrs) + 1))
+    def pretrain(self, network: nn.Module, source: Images, schedule: Schedule, name: str) -> Training:
+        """What its backbone learns from masked patches, by the same recipe."""
+        schedule = replace(schedule, images=self.case.pretrain_images)
+        filling = masked.Filling(network.backbone, self.size)  # type: ignore[arg-type]  # a Network
+        objective = masked.pixels(masked.patch_side(self.size, self.case.patch))
+        checkpoint = Checkpoint(self.keep.pretrained(name), self.keep.every_s)
+        tell = partial(self.tell, 0.0, self.share)
+        return train(self.fabric, filling, source, self.size, schedule, tell, checkpoint, objective)[1]
+
+    @property
+    def share(self) -> float:
+        """Of a training, what its pre-training takes, about."""
+        images = self.case.pretrain_images
+        return images / (images + (self.case.train_images or images or 1))
+
+    def tell(self, first: float, last: float, share: float) -> None:
+        """Tells which share of all trainings of the case is over, where that share of one between these two is."""
+        over = self.trainings_over + first + (last - first) * share
+        self.progress(over / (len(self.case.lrs) + 1))
 
     def exam(self, network: nn.Module, source: Images, split: str, size: Grid) -> Exam | None:
         """The answers to a split at a size."""
         return examine_in_parts(network, source, split, size, asked(source, split), self.case.batch, self.fabric.device)
 
     def learnt(self, source: Source, training: Training, lr: float, scored: Metrics) -> Metrics:
-        """The scores at the size of the training, and what they took."""
+        """The scores at the size of the training, and what they took, its pre-training with it."""
+        images = sum(phase.images for phase in training.phases)
+        seconds = sum(phase.seconds for phase in training.phases)
         return (
             scored
             | left(source, training)
             | {
-                "images_seen": Metric(training.images, ""),
+                "images_seen": Metric(images, ""),
                 "lr": Metric(lr, ""),
-                "train_seconds": Metric(training.seconds, "s"),
-                "train_ms_per_image": Metric(1e3 * training.seconds / training.images, "ms"),
-                "images_per_s": Metric(training.images / training.seconds, "img/s"),
+                "train_seconds": Metric(seconds, "s"),
+                "train_ms_per_image": Metric(1e3 * seconds / images, "ms"),
+                "images_per_s": Metric(images / seconds, "img/s"),
             }
         )
 
@@ -184,4 +206,8 @@ def told(source: Source, training: Training) -> dict[str, Any]:
     notes |= {"plateau_loss": source.plateau} if source.plateau is not None else {}
     if training.foreground_losses:
         notes["foreground_losses"] = thinned(training.foreground_losses)
-    return notes | ({"resumed_at": training.resumed_at} if training.resumed_at else {})
+    if (before := training.pretraining) is not None:
+        taken = {"images": before.images, "seconds": before.seconds, "stopped_by": before.stopped_by}
+        notes["pretraining"] = {"losses": thinned(before.losses), "guess": masked.GUESS} | taken
+    resumed_at = sum(phase.resumed_at for phase in training.phases)
+    return notes | ({"resumed_at": resumed_at} if resumed_at else {})

@@ -18,6 +18,10 @@ class Keep:
         """What a training goes on from, by the id of its case."""
         return self._place("checkpoints", f"{name}.pt")
 
+    def pretrained(self, name: str) -> Path | None:
+        """The same of what it learns without labels first."""
+        return self._place("checkpoints", f"{name}.pretrained.pt")
+
     def final(self, name: str) -> Path | None:
         """The weights of the finished training, by the id of its case; None where they are not asked for."""
         return self._place("checkpoints", f"{name}.final.pt") if self.weights else None
@@ -27,9 +31,10 @@ class Keep:
         return self._place("searches", f"{name}.json")
 
     def discard(self, name: str) -> None:
-        """Deletes the state of a training that is over."""
-        if (path := self.state(name)) is not None:
-            path.unlink(missing_ok=True)
+        """Deletes the states of a training that is over."""
+        for path in (self.state(name), self.pretrained(name)):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
     def _place(self, folder: str, name: str) -> Path | None:
         return Path(self.folder, folder, name) if self.folder else None

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf, isfinite, log
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
-from suite.data.source import IGNORE, left_out
+from suite.data.source import IGNORE
 from suite.step import Answer, losses_of
 from suite.training.checkpoint import Checkpoint
-from suite.training.feed import Feed, Images
+from suite.training.feed import Images
+from suite.training.objective import Objective, labels, wrongness
 from suite.training.recipe import Schedule, optimiser
 from variants.contract import Grid
 
 LOOK = 16  # steps between two looks at the loss, each of which waits for the device
 CURVE = 100  # points that are kept of the loss, at most
 TELL_S = 0.25  # between two tellings of progress
-DIVERGED = 2.0  # times the loss of a blind guess, ln(classes): a training that ends above this has diverged
+DIVERGED = 2.0  # times the loss of a blind guess: a training that ends above this has diverged
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 Progress = Callable[[float], None]
@@ -44,11 +44,17 @@ class Training:
     recent: list[Tensor] = field(default_factory=list)  # 3, of each step since the last point: see `_backward`
     stopped_by: str = ""  # images, minutes, nan or diverged; empty while it goes on
     resumed_at: int = 0  # images that an earlier process had shown
+    pretraining: Training | None = None  # on masked patches, before this one
 
     @property
     def status(self) -> str:
         """`ok`, or what went wrong: `nan`, `diverged`."""
         return self.stopped_by if self.stopped_by in ("nan", "diverged") else "ok"
+
+    @property
+    def phases(self) -> tuple[Training, ...]:
+        """Itself, after its pre-training."""
+        return (self,) if self.pretraining is None else (self.pretraining, self)
 
 
 def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
@@ -79,8 +85,11 @@ def train(
     schedule: Schedule,
     progress: Progress = lambda share: None,
     checkpoint: Checkpoint | None = None,
+    objective: Objective | None = None,
 ) -> tuple[nn.Module, Training]:
     """Trains the network in place, until the images or the minutes are over or a loss is not finite.
+
+    The objective is to name what the images are, unless it is another one.
 
     Goes on from the checkpoint's state if it has one: on the CPU, with a number of images as the limit, to the same
     weights, bit for bit. `progress` hears now and then which share of the training is over. Returns the network as
@@ -89,7 +98,7 @@ def train(
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(schedule.seed)
-        loop = Loop(fabric, network, source, size, schedule)
+        loop = Loop(fabric, network, source, size, schedule, objective or labels(source))
         loop.run(progress, checkpoint or Checkpoint())
     return loop.model, loop.so_far
 
@@ -97,23 +106,24 @@ def train(
 class Loop:
     """A training and all that the rest of it depends on."""
 
-    def __init__(self, fabric: Fabric, network: nn.Module, source: Images, size: Grid, schedule: Schedule) -> None:
+    def __init__(
+        self, fabric: Fabric, network: nn.Module, source: Images, size: Grid, schedule: Schedule, objective: Objective
+    ) -> None:
         """ValueError if several processes cannot share the schedule."""
         self.fabric, self.network, self.schedule, self.so_far = fabric, network, schedule, Training()
+        self.objective = objective
         self.processes = fabric.world_size
         if schedule.minutes and self.processes > 1:
             raise ValueError("several processes have no common clock: limit the images, not the minutes")
         if schedule.images % self.processes or schedule.batch % self.processes:
             raise ValueError(f"{self.processes} processes share every batch: give multiples of {self.processes} images")
-        self.guess = log(max(source.classes, 2))
-        self.ground = left_out(source.ground, source.classes)
         self.model, self.adam = fabric.setup(network.train(), optimiser(network, schedule))
-        self.feed = Feed(source, size, schedule, fabric.device, fabric.global_rank, self.processes)
+        self.feed = objective.feed(source, size, schedule, fabric.device, fabric.global_rank, self.processes)
 
     def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
         """All steps that are left."""
         state = checkpoint.load()
-        if state and "foreground_losses" in state:  # else it is of an earlier avbench
+        if state and "stopped_by" in state:  # else it is of an earlier avbench
             self.restore(state)
         start, told = perf_counter() - self.so_far.seconds, -inf
         while not self.so_far.stopped_by:
@@ -124,7 +134,7 @@ class Loop:
             if self.so_far.stopped_by or self.so_far.seconds - told > TELL_S:
                 told = self.so_far.seconds
                 progress(self.share())
-            if checkpoint.due:
+            if checkpoint.due or self.so_far.stopped_by:  # what comes after it may be cut short too
                 checkpoint.save(self.state())
                 start = perf_counter() - self.so_far.seconds
 
@@ -151,11 +161,11 @@ class Loop:
             left -= len(some)
             with self.fabric.no_backward_sync(self.model, enabled=left > 0):
                 answer = self.model(some)
-                own, *auxiliary = losses_of(answer, wanted, wrongness)
+                own, *auxiliary = losses_of(answer, wanted, self.objective.wrong)
                 self.fabric.backward(sum(auxiliary, own) * share)
             total[0] += own.detach() * share
-            if self.ground is not None:
-                total[1:] += foreground(answer, wanted, self.ground)
+            if self.objective.ground is not None:
+                total[1:] += foreground(answer, wanted, self.objective.ground)
         return total
 
     def _over_processes(self, number: Tensor, how: str) -> Tensor:
@@ -185,7 +195,7 @@ class Loop:
             self.so_far.stopped_by = "nan"
         elif over:
             ended = "images" if self.so_far.images == self.schedule.images else "minutes"
-            self.so_far.stopped_by = "diverged" if loss > DIVERGED * self.guess else ended
+            self.so_far.stopped_by = "diverged" if loss > DIVERGED * self.objective.guess else ended
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the training depends on."""
@@ -200,6 +210,7 @@ class Loop:
             "losses": [list(point) for point in so_far.losses],
             "foreground_losses": [list(point) for point in so_far.foreground_losses],
             "recent": list(so_far.recent),
+            "stopped_by": so_far.stopped_by,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -213,12 +224,7 @@ class Loop:
         recent = [loss.to(self.fabric.device) for loss in state["recent"]]
         losses, apart = ([(n, loss) for n, loss in state[name]] for name in ("losses", "foreground_losses"))
         images = self.feed.images
-        self.so_far = Training(images, state["seconds"], losses, apart, recent, resumed_at=images)
-
-
-def wrongness(logits: Tensor, targets: Tensor) -> Tensor:
-    """The summed cross-entropy of what is not IGNORE."""
-    return functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+        self.so_far = Training(images, state["seconds"], losses, apart, recent, state["stopped_by"], images)
 
 
 @torch.no_grad()

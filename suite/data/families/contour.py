@@ -12,7 +12,8 @@ Classes: 0 the ground and the dot, 1 the dashes of the dot's curve, 2 those of t
     ceiling = 1, as far as the dashes can be seen, from about 48 pixels on
 
 Papers: Linsley et al. 2018 (1805.08315), Kim et al. 2020 (1906.01558). Whoever compares designs on it should train
-them on masked patches first as well: from nothing, distances count for more than they have to (2310.02980).
+them on masked patches first as well (`--pretrain-images`): from nothing, distances count for more than they have to
+(2310.02980).
 """
 
 from __future__ import annotations
