@@ -26,7 +26,7 @@ from suite.training.recipe import Schedule
 from variants.contract import Grid
 from variants.recipe import step
 
-FIRST = replace(CASE, pretrain_images=320, train_images=320, patch=4)
+FIRST = replace(CASE, pretrain_images=160, train_images=160, patch=4)
 SIZE = Grid(24, 40)
 
 
@@ -105,22 +105,21 @@ def test_the_last_features_are_filled_in_whatever_the_decoder_takes() -> None:
 
 
 def test_hidden_stripes_are_filled_in_better_than_by_any_constant() -> None:
-    backbone = find("convnet").build("classification", 4, Grid(32, 32)).backbone
-    size, source = Grid(32, 32), load("scenes:grating", "classification")
-    filling = seeded(0, lambda: Filling(backbone, size))
-    schedule = Schedule(images=1600, lr=3e-3, batch=16)
+    size, source = Grid(16, 16), load("scenes:grating", "classification")
+    network = seeded(0, lambda: find("convnet").build("classification", 4, size))
+    filling, schedule = Filling(network.backbone, size), Schedule(images=640, lr=3e-3, batch=16)
     _, training = train(prepared("cpu", "float32"), filling, source, size, schedule, objective=pixels(4))
     assert training.status == "ok"
-    assert training.losses[-1][1] < 0.8 * training.losses[0][1] < 1
+    assert training.losses[-1][1] < 0.75 < training.losses[0][1] < 1
 
 
 def test_the_record_tells_both_phases() -> None:
     record = measured(**vars(FIRST))
     before, metrics = record.notes["pretraining"], record.metrics
-    assert (record.status, before["stopped_by"], before["images"], before["guess"]) == ("ok", "images", 320, 1.0)
-    assert before["losses"][-1][0] == 320 and before["losses"][-1][1] < 1
-    assert record.notes["losses"][-1][0] == 320 and record.notes["stopped_by"] == "images"
-    assert metrics["images_seen"].value == 640 and metrics["train_seconds"].value > before["seconds"]
+    assert (record.status, before["stopped_by"], before["images"], before["guess"]) == ("ok", "images", 160, 1.0)
+    assert before["losses"][-1][0] == 160 and before["losses"][-1][1] < 1
+    assert record.notes["losses"][-1][0] == 160 and record.notes["stopped_by"] == "images"
+    assert metrics["images_seen"].value == 320 and metrics["train_seconds"].value > before["seconds"]
     assert metrics["top1"].value != measured(**vars(replace(FIRST, pretrain_images=0))).metrics["top1"].value
 
 
