@@ -22,11 +22,7 @@ NO_SETTING = frozenset(
 LARGEST = -1  # stands for a batch that was chosen as the largest that fits: the choice is the setting, not the number
 TELLING = ("gpu", "cpu", "cores", "torch", "driver", "cuda")  # which fields of an identity readers know machines by
 PLAIN = frozenset({"machine", "device", "dtype", "backend", "layout", "position", "decoder"})
-USUAL = {
-    "scope": "network",
-    "augment": "shift",
-    "pretrain_images": 0,
-}  # go unsaid, even beside others; all else is said, even by itself
+USUAL = {"scope": "network", "augment": "shift", "pretrain_images": 0}  # go unsaid; all else is said, even by itself
 WORDS = {("mode", "train"): "training step", ("scope", "mixer"): "mixer alone", ("scope", "network"): "whole network"}
 
 

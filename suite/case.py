@@ -13,10 +13,7 @@ TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
 SCOPES = ("network", "mixer")
 CACHES = ("cold", "warm")
-LATER = {
-    "augment": "shift",
-    "pretrain_images": 0,
-}  # fields that records have not always had: at these values they change no id
+LATER = {"augment": "shift", "pretrain_images": 0}  # not in all kept records: at these values they change no id
 
 
 @dataclass(frozen=True)

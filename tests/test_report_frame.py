@@ -116,7 +116,7 @@ def test_a_field_of_a_case_that_nobody_told_the_reports_of_is_a_setting() -> Non
 def test_what_learnt_from_masked_patches_first_is_never_mixed_with_what_did_not() -> None:
     cases = [network("vit", quantity="accuracy", batch=16, pretrain_images=n) for n in (0, 8000)]
     frame = tidy([made(case, {"top1": Metric(0.5, "", n=400)}) for case in cases])
-    assert list(frame["setting"]) == ["not pre-trained", "pretrain images 8000"]
+    assert list(frame["setting"]) == ["", "pretrain images 8000"]
 
 
 def test_the_parts_of_a_training_step_are_no_setting() -> None:
