@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_a_training_goes_on_to_the_same_weights_and_curve(tmp_path: Path) -> Non
     assert resumed.foreground_losses == training.foreground_losses != []
     for name, tensor in whole.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
+
+
+def test_a_state_of_an_earlier_avbench_is_begun_anew(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "it.pt", every_s=inf)
+    checkpoint.save({"losses": [[96, 0.7]], "seconds": 3.0})
+    assert trained(checkpoint)[1].resumed_at == 0
 
 
 def test_the_seconds_before_count(tmp_path: Path) -> None:

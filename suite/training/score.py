@@ -15,7 +15,7 @@ boundary: there is nothing to be found there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, inf, sqrt
+from math import hypot, sqrt
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from suite.data.source import IGNORE
 
 Z = 1.959963984540054  # of a normal distribution, 95 % lie within
 RESAMPLES = 1000
+LEAST = torch.iinfo(torch.int32).min  # of no label, nor of minus one
 WIDTH = 0.02  # of the diagonal: the paper's, section 5
 
 
@@ -50,11 +51,22 @@ def boundary_counts(answers: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 def at_boundary(labels: Tensor, width: int) -> Tensor:
     """`b Y X`: the labels where one of another class lies within `width` rows and columns; else IGNORE."""
-    either = torch.stack([labels, -labels], 1).float()  # b 2 Y X
-    either = either.masked_fill((labels == IGNORE)[:, None], -inf)
-    for y, x in ((width, 0), (0, width)):
-        either = functional.max_pool2d(either, (2 * y + 1, 2 * x + 1), stride=1, padding=(y, x))
-    return labels.masked_fill(either[:, 0] == -either[:, 1], IGNORE)
+    either = torch.stack(
+        [labels, -labels], 1
+    ).int()  # b 2 Y X: of the largest of both, the second is the smallest label
+    either = either.masked_fill((labels == IGNORE)[:, None], LEAST)
+    highest, lowest = _largest(_largest(either, width).mT, width).mT.unbind(1)
+    return labels.masked_fill(highest == -lowest, IGNORE)
+
+
+def _largest(numbers: Tensor, width: int) -> Tensor:
+    """Of each place of the last axis, the largest number within so many: of 1, 2, 4 ... places, then of all of them."""
+    found, places, wanted = functional.pad(numbers, (width, width), value=LEAST), 1, 2 * width + 1
+    while places < wanted:
+        step = min(places, wanted - places)
+        found = torch.maximum(found[..., :-step], found[..., step:])
+        places += step
+    return found
 
 
 def _sums(answers: Tensor, targets: Tensor, classes: int) -> Tensor:
