@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from suite.process import keep_freed
 
 CGROUP = Path("/sys/fs/cgroup")
-TURNS = 3  # of each operator in a calibration
+CALIBRATION_S = 1.0
+BLOCK_S = 1e-3  # of calls on CUDA, lest waiting for the device be what is timed
 LAYERS = 24  # how many weights take turns in a calibration
 SPARE = 0.9  # the share of the free memory that a case may be predicted to need, and may allocate
 FILLING = 32  # images at once in a calibration on CUDA: those of one would time the launches
@@ -102,12 +103,17 @@ def calibrate(device: str = "cpu", dtype: str = "float32", threads: int = 1) -> 
 
 
 def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
-    """Each operator has several turns, of which the fastest counts: something else disturbs a few."""
+    """The operators take turns, so that each finds threads and caches as others leave them, like those of a network."""
     operators = _operators(device, getattr(torch, dtype))
-    turns = [{name: _seconds(call, device) for name, (_, call) in operators.items()} for _ in range(TURNS)]
-    least = {name: min(turn[name] for turn in turns) for name in operators}
-    overhead = least.pop("operator")
-    rates = {name: operators[name][0] / seconds for name, seconds in least.items()}
+    calls = {name: 1 if device == "cpu" else _calls(call, device) for name, (_, call) in operators.items()}
+    times = {name: list[float]() for name in operators}
+    end = time.perf_counter() + CALIBRATION_S
+    while not times["operator"] or time.perf_counter() < end:
+        for name, (_, call) in operators.items():
+            times[name].append(_seconds(call, calls[name], device) / calls[name])
+    taken = {name: median(times[name]) for name in operators}
+    overhead = taken.pop("operator") / LAYERS
+    rates = {name: operators[name][0] / seconds for name, seconds in taken.items()}
     return Calibration(
         device, dtype, threads, operator_seconds=overhead, available_bytes=available_bytes(device), **rates
     )
@@ -134,25 +140,27 @@ def _operators(device: str, dtype: torch.dtype) -> dict[str, tuple[int, Callable
         "plain": (3 * moved, lambda: next(tokens) + next(tokens)),
         "heavy": (2 * moved, lambda: F.gelu(next(tokens))),
         "strided": (2 * moved, lambda: next(tokens).transpose(1, 2).contiguous()),
-        "operator": (0, lambda: small(few)),
+        "operator": (0, lambda: [small(few) for _ in range(LAYERS)]),
     }
 
 
-def _seconds(call: Callable[[], object], device: str, budget: float = 0.04) -> float:
-    """The median time of one call over blocks of at least a millisecond, in `budget` seconds."""
+def _calls(call: Callable[[], object], device: str) -> int:
+    """How many calls take at least BLOCK_S together, once all is loaded that the first needs."""
     call()
-    calls, times, end = 1, list[float](), time.perf_counter() + budget
-    while not times or time.perf_counter() < end:
-        _wait(device)
-        start = time.perf_counter()
-        for _ in range(calls):
-            call()
-        _wait(device)
-        spent = time.perf_counter() - start
-        if spent >= 1e-3 or not times:
-            times.append(spent / calls)
-        calls = calls * 2 if spent < 1e-3 else calls
-    return median(times)
+    calls = 1
+    while _seconds(call, calls, device) < BLOCK_S:
+        calls *= 2
+    return calls
+
+
+def _seconds(call: Callable[[], object], calls: int, device: str) -> float:
+    """Of so many calls, until the device has done them."""
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    _wait(device)
+    return time.perf_counter() - start
 
 
 def _wait(device: str) -> None:
