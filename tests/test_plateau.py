@@ -10,7 +10,9 @@ import pytest
 import torch
 from test_training import Squares, Tiny, learn
 
-from suite.data.source import IGNORE
+from suite.data.source import IGNORE, load
+from suite.record import Metric
+from suite.training import cell
 from suite.training.loop import Training, foreground, seeded
 from suite.training.plateau import left, noise
 from suite.training.recipe import Schedule
@@ -68,6 +70,16 @@ def test_noise_is_what_no_line_explains() -> None:
     found = [noise([y for _, y in curve(lambda share: 3 - 2 * share, 0.05, seed)]) for seed in range(50)]
     assert sum(found) / 50 == pytest.approx(0.05, rel=0.1)
     assert noise([3.0, 2.0, 1.0, 0.0]) == 0.0 == noise([1.0, 2.0])
+
+
+def test_a_record_judges_the_loss_among_objects_where_there_is_one() -> None:
+    flat = [(i, 0.69) for i in range(100)]
+    fallen = [(i, 0.69 if i < 40 else 0.1) for i in range(100)]
+    cue, gone = load("scenes:cue", "segmentation"), {"images_to_leave": Metric(40, "images")}
+    assert cell.left(cue, Training(losses=flat, foreground_losses=fallen)) == {"never_left": Metric(0.0, "")} | gone
+    assert cell.left(cue, Training(losses=fallen, foreground_losses=flat)) == {"never_left": Metric(1.0, "")}
+    assert cell.left(cue, Training(losses=fallen)) == {"never_left": Metric(0.0, "")} | gone
+    assert cell.left(Squares(), Training(losses=fallen)) == {}  # type: ignore[arg-type]  # all that is asked
 
 
 def test_telling_objects_apart_has_a_curve_of_its_own() -> None:

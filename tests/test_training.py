@@ -53,6 +53,7 @@ class Squares:
     classes: int = 2
     chance: float = 0.5
     ground: int | None = None
+    plateau: float | None = None
     shift: float = 0.1
     asked: tuple[int, ...] = ()
 

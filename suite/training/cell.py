@@ -128,17 +128,14 @@ class Cell:
         """The scores at the size of the training, and what they took, its pre-training with it."""
         images = sum(phase.images for phase in training.phases)
         seconds = sum(phase.seconds for phase in training.phases)
-        return (
-            scored
-            | left(source, training)
-            | {
-                "images_seen": Metric(images, ""),
-                "lr": Metric(lr, ""),
-                "train_seconds": Metric(seconds, "s"),
-                "train_ms_per_image": Metric(1e3 * seconds / images, "ms"),
-                "images_per_s": Metric(images / seconds, "img/s"),
-            }
-        )
+        taken = {
+            "images_seen": Metric(images, ""),
+            "lr": Metric(lr, ""),
+            "train_seconds": Metric(seconds, "s"),
+            "train_ms_per_image": Metric(1e3 * seconds / images, "ms"),
+            "images_per_s": Metric(images / seconds, "img/s"),
+        }
+        return scored | left(source, training) | taken
 
     def elsewhere(self, source: Source, trained: nn.Module) -> tuple[Metrics, dict[str, str]]:
         """The scores at the case's further sizes, as `top1@512`; and why there are none at some, by size.
@@ -192,7 +189,9 @@ class Cell:
 
 
 def left(source: Source, training: Training) -> Metrics:
-    """After how many images the loss left its plateau; and whether it never did. Nothing where that is not known."""
+    """After how many images with labels the loss left its plateau; and whether it never did. Nothing where the source
+    has no plateau.
+    """
     if source.plateau is None:
         return {}
     images = plateau.left(thinned(training.foreground_losses or training.losses), source.plateau)
