@@ -25,7 +25,7 @@ RESTS_ON = (
 
 
 def show_fits(request: Request, text: str, as_json: bool, as_csv: bool) -> None:
-    """Prints a row for each network, mode, dtype and backend. No device is looked at."""
+    """Prints a row for each network, mode, dtype, backend and memory format. No device is looked at."""
     memory = parse_bytes(text)
     axes = replace(request, device="cpu").axes()
     found = fits([find(name) for name in request.designs or names()], axes, memory, processes=default_threads())
@@ -57,6 +57,7 @@ def row(fit: Fit, memory: int, resolutions: list[str]) -> dict[str, Any]:
         "mode": case.mode,
         "dtype": case.dtype,
         "backend": case.backend,
+        "memory_format": case.memory_format,
         "memory_bytes": memory,
         "largest_px": None if fit.reason else fit.largest,
         **{f"batch@{name}": fit.batches.get(name) for name in resolutions},

@@ -54,6 +54,9 @@ class Request:
     backend: str = option("sdpa", "sdpa: torch's fused attention; math: the plain form; flex: flex_attention.", WORK)
     mode: str = option("inference", "inference, train; for latency. Memory is measured in both.", WORK)
     compile: str = option("no", "no, yes: whether torch.compile makes the network, for memory and latency.", WORK)
+    memory_format: str = option(
+        "contiguous", "contiguous, channels_last: images and weights of convolutions, for memory and latency.", WORK
+    )
     cache: str = option("cold", "cold, warm: before each call, for latency on CUDA.", WORK)
     threads: str = option("", "Of the CPU; several such as 1,2 are rows of their own. By default all.", WORK)
     data: str = option(
@@ -111,6 +114,7 @@ class Request:
             dtypes=_listed(self.dtype),
             backends=_listed(self.backend),
             compiles=tuple(_yes(text, "compile") for text in _listed(self.compile)),
+            memory_formats=_listed(self.memory_format),
             modes=_listed(self.mode),
             scopes=_listed(self.scope),
             caches=_listed(self.cache),

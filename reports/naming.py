@@ -12,8 +12,8 @@ from reports.escape import whole
 from suite.record import Record, machine_name
 
 NETWORK = ("layout", "position", "decoder", "params_budget")  # what tells two networks of one design apart
-FIRST = ("machine", "device", "dtype", "backend", "compiled", "threads", "scope", "mode", "batch", "cache", "classes",
-         "data", "train_images", "train_minutes", "pretrain_images", "lrs", "augment")  # fmt: skip
+FIRST = ("machine", "device", "dtype", "backend", "compiled", "memory_format", "threads", "scope", "mode", "batch",
+         "cache", "classes", "data", "train_images", "train_minutes", "pretrain_images", "lrs", "augment")  # fmt: skip
 LOOSE = ("lr", "seed")  # settings that may differ between designs, but not within one
 NO_SETTING = frozenset(
     "design task resolution metric tested_at value unit low high n status reason height pixel_width id started recipe "
@@ -21,7 +21,7 @@ NO_SETTING = frozenset(
 )
 LARGEST = -1  # stands for a batch that was chosen as the largest that fits: the choice is the setting, not the number
 TELLING = ("gpu", "cpu", "cores", "torch", "driver", "cuda")  # which fields of an identity readers know machines by
-PLAIN = frozenset({"machine", "device", "dtype", "backend", "layout", "position", "decoder"})
+PLAIN = frozenset({"machine", "device", "dtype", "backend", "memory_format", "layout", "position", "decoder"})
 USUAL = {"scope": "network", "augment": "shift", "pretrain_images": 0}  # go unsaid; all else is said, even by itself
 WORDS = {("mode", "train"): "training step", ("scope", "mixer"): "mixer alone", ("scope", "network"): "whole network"}
 
@@ -85,7 +85,7 @@ def _identity(values: Mapping[str, str], telling: Sequence[str]) -> str:
 def constants(frame: pd.DataFrame) -> dict[str, str]:
     """The settings that all memories and latencies of a frame share, in words."""
     rows = frame[frame["kind"] == "cost"]
-    shared = ("device", "dtype", "backend", "compiled", "threads", "batch", "cache")
+    shared = ("device", "dtype", "backend", "compiled", "memory_format", "threads", "batch", "cache")
     same = (c for c in shared if c in rows and rows[c].nunique(dropna=False) == 1)
     return {c: _said(c, rows[c].iloc[0]).removeprefix(f"{c} ") for c in same}
 

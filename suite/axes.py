@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suite.case import CACHES, MODES, SCOPES, TASKS
+from suite.case import CACHES, MEMORY_FORMATS, MODES, SCOPES, TASKS
 from variants.contract import Grid
 
 METRICS = {
@@ -105,6 +105,7 @@ class Axes:
     dtypes: tuple[str, ...] = ("float32",)
     backends: tuple[str, ...] = ("sdpa",)
     compiles: tuple[bool, ...] = (False,)  # whether torch.compile makes the network
+    memory_formats: tuple[str, ...] = ("contiguous",)  # of images and the weights of convolutions
     modes: tuple[str, ...] = ("inference",)  # of latency; memory is measured in both
     caches: tuple[str, ...] = ("cold",)  # of latency on CUDA; on the CPU a block's calls find a warm one
     scopes: tuple[str, ...] = ("network",)  # of counting, memory and latency; of a mixer alone a size is in tokens
@@ -122,6 +123,7 @@ class Axes:
         _among("cache", self.caches, CACHES)
         _among("dtype", self.dtypes, DTYPES)
         _among("backend", self.backends, BACKENDS)
+        _among("memory-format", self.memory_formats, MEMORY_FORMATS)
         if self.scopes == ("mixer",) and not OF_A_MIXER & {*self.quantities}:
             raise ValueError("a mixer alone has no accuracy and no field: add --scope network, or --metric macs")
         if "probe" in self.metrics and "mixer" not in self.scopes:

@@ -13,7 +13,9 @@ TASKS = ("classification", "segmentation")
 MODES = ("inference", "train")
 SCOPES = ("network", "mixer")
 CACHES = ("cold", "warm")
-LATER = {"augment": "shift", "pretrain_images": 0}  # not in all kept records: at these values they change no id
+MEMORY_FORMATS = ("contiguous", "channels_last")
+# Not in all kept records: at these values they change no id.
+LATER = {"augment": "shift", "pretrain_images": 0, "memory_format": "contiguous"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Case:
     dtype: str = "float32"
     backend: str = "sdpa"  # sdpa: torch chooses the fused kernel; math: the plain form; flex: flex_attention
     compiled: bool = False
+    memory_format: str = "contiguous"  # one of MEMORY_FORMATS: of images and of the weights of convolutions
     mode: str = "inference"  # one of MODES
     scope: str = "network"  # one of SCOPES; mixer: the design's mixer alone, on a grid of height x width tokens
     cache: str = "cold"  # one of CACHES: whether the device's cache is emptied before each call (CUDA)

@@ -39,7 +39,7 @@ class Fit:
 def fits(
     designs: Sequence[Design], axes: Axes, memory: int, simulate: Simulate = simulate, processes: int = 1
 ) -> list[Fit]:
-    """Every network in each mode, dtype and backend of the axes.
+    """Every network in each mode, dtype, backend and memory format of the axes.
 
     ValueError if the axes ask for a mixer alone, or if nothing is known of any network: the first one's reason.
     """
@@ -69,10 +69,11 @@ def fits_of(shape: tuple[Design, str, str], axes: Axes, memory: int, simulate: S
 def cases(design: Design, axes: Axes) -> Iterator[Case]:
     """The cases of memory, at the first resolution."""
     size = axes.resolutions[0]
-    for task, mode, dtype, backend in product(axes.tasks, axes.modes, axes.dtypes, axes.backends):
+    workloads = product(axes.tasks, axes.modes, axes.dtypes, axes.backends, axes.memory_formats)
+    for task, mode, dtype, backend, form in workloads:
         names = design.name, design.layout_name, design.position_name
         work = Case("memory", *names, task, axes.classes_of(task), size.y, size.x, axes.patch)
-        yield replace(work, params_budget=axes.params, mode=mode, dtype=dtype, backend=backend)
+        yield replace(work, params_budget=axes.params, mode=mode, dtype=dtype, backend=backend, memory_format=form)
 
 
 def fit(case: Case, sizes: Sequence[Grid], memory: int, simulated: Simulations) -> Fit:

@@ -28,7 +28,7 @@ from variants.contract import Made
 
 
 class Fold:
-    """The blocks of one design, at one size, in one dtype, with one backend of attention."""
+    """The blocks of one design, at one size, in one dtype and memory format, with one backend of attention."""
 
     def __init__(self, backend: str = "sdpa") -> None:
         self.backend = backend

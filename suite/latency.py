@@ -38,7 +38,8 @@ def latency(case: Case, network: nn.Module, frequencies: Frequencies, limit_s: f
 
 def inputs_of(case: Case, network: nn.Module) -> Callable[[], Tensor]:
     """Makes random images for the case, or tokens for a mixer alone, at a new address each time."""
-    return partial(random_inputs, network, Grid(case.height, case.width), case.batch, case.dtype, case.device)
+    size = Grid(case.height, case.width)
+    return partial(random_inputs, network, size, case.batch, case.dtype, case.device, case.memory_format)
 
 
 def timed_pass(case: Case, network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -31,7 +31,7 @@ from suite.probe import probe
 from suite.record import Metric, Record
 from suite.shift import shifts
 from suite.simulate import simulate
-from suite.step import DTYPES, attention_backend
+from suite.step import DTYPES, attention_backend, lay_out
 from suite.training.keep import NOTHING, Keep
 from variants.contract import Buildable, Design, Grid
 
@@ -132,6 +132,7 @@ def build(case: Case, design: Buildable) -> Built:
     torch.manual_seed(case.seed)
     network: nn.Module = design.build(case.task, case.classes, Grid(case.height, case.width))
     network.to(device=case.device, dtype=DTYPES[case.dtype])
+    lay_out(network, case.memory_format)
     seconds = time.perf_counter() - start
     if case.backend == "flex":
         forget()
@@ -194,7 +195,8 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
     if case.compiled:
         return Record(case, "ok", metrics=metrics, notes=notes)
     size = Grid(case.height, case.width)
-    simulated = simulate(design, case.task, case.classes, size, case.batch, case.mode, case.dtype, case.backend)
+    passing = case.batch, case.mode, case.dtype, case.backend, case.memory_format
+    simulated = simulate(design, case.task, case.classes, size, *passing)
     metrics["predicted_bytes"] = Metric(simulated.peak_bytes, "bytes")
     metrics["prediction_error"] = Metric(simulated.peak_bytes / taken.peak_bytes - 1, "")
     if not compiled:

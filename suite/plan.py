@@ -150,9 +150,9 @@ class Planner:
                 for case in quantities[quantity](size, task):
                     yield from map(self.planned, self.simulated.decoded(case))
             elif scope == "mixer" and task == axes.tasks[0] and quantity in OF_A_MIXER:
-                for case in quantities[quantity](size, "classification"):
-                    if case.mode == "inference":
-                        yield self.planned(replace(case, scope="mixer", classes=1))
+                found = (case for case in quantities[quantity](size, "classification") if case.mode == "inference")
+                alone = (replace(case, scope="mixer", classes=1, memory_format="contiguous") for case in found)
+                yield from map(self.planned, dict.fromkeys(alone))  # tokens have one format
 
     def planned(self, case: Case) -> Planned:
         """The case with its prediction; refused if it does not apply, or if that exceeds a limit."""
@@ -236,11 +236,11 @@ class Planner:
 
     def _workloads(self, quantity: str, size: Grid, task: str) -> list[Case]:
         axes, case = self.axes, self._case(quantity, size, task)
-        workloads = product(axes.devices, axes.dtypes, axes.backends, axes.compiles)
+        workloads = product(axes.devices, axes.dtypes, axes.backends, axes.compiles, axes.memory_formats)
         cases = [
-            replace(case, device=device, dtype=dtype, backend=backend, compiled=compiled, threads=threads)
-            for device, dtype, backend, compiled in workloads
-            for threads in axes.threads_of(device)
+            replace(case, device=device, dtype=dtype, backend=backend, compiled=compiled, memory_format=form, threads=n)
+            for device, dtype, backend, compiled, form in workloads
+            for n in axes.threads_of(device)
         ]
         return [
             replace(case, fills_memory=True) if batch == MAX else replace(case, batch=int(batch))

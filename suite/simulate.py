@@ -24,7 +24,7 @@ from suite.account import CATEGORIES, Account, watch
 from suite.block import Block
 from suite.fold import Fold
 from suite.meta import MetaAccount, on_meta
-from suite.step import DTYPES, forward_backward, infer, random_inputs, random_targets, state_bytes
+from suite.step import DTYPES, forward_backward, infer, lay_out, random_inputs, random_targets, state_bytes
 from variants.contract import Buildable, Folds, Grid
 
 
@@ -54,19 +54,21 @@ class Simulated:
 
 def simulate(
     design: Buildable, task: str, classes: int, size: Grid,
-    batch: int = 1, mode: str = "inference", dtype: str = "float32", backend: str = "sdpa", fold: Fold | None = None,
+    batch: int = 1, mode: str = "inference", dtype: str = "float32", backend: str = "sdpa",
+    memory_format: str = "contiguous", fold: Fold | None = None,
 ) -> Simulated:  # fmt: skip
     """Simulates inference or a training step (`mode`) of the design on images of this size in pixels.
 
-    `fold` keeps what was seen of equal blocks, for more simulations with the same design, size, dtype and backend.
+    `fold` keeps what was seen of equal blocks, for simulations that differ in task, classes, batch or mode alone.
     """
     with torch.device("meta"):
         network = built(design, task, classes, size, fold)
         if DTYPES[dtype] != torch.get_default_dtype():
             network.to(DTYPES[dtype])
+        lay_out(network, memory_format)
         if fold is not None:
             fold.take()
-        images = random_inputs(network, size, batch, dtype, "meta")
+        images = random_inputs(network, size, batch, dtype, "meta", memory_format)
         targets = random_targets(task, classes, size, batch, "meta") if mode == "train" else None
     with on_meta(backend):
         account = pass_over(network, images, targets, fold)

@@ -27,6 +27,7 @@ class Workload(NamedTuple):
     mode: str
     dtype: str
     backend: str
+    memory_format: str
 
 
 class Simulations:
@@ -36,7 +37,7 @@ class Simulations:
         self.design, self.simulate = design, simulate
         self.decoders = with_decoders(design, decoders)
         self.seen: dict[tuple[str, Workload], Simulated | Exception] = {}
-        self.folds: dict[tuple[Grid, str, str], Fold] = {}
+        self.folds: dict[tuple[Grid, str, str, str], Fold] = {}
 
     def decoded(self, case: Case) -> Iterator[Case]:
         """The case as it is; for segmentation, one for each decoder."""
@@ -55,11 +56,12 @@ class Simulations:
     def __call__(self, case: Case) -> Simulated:
         """One pass of the case's network, simulated once. Raises whatever it raised."""
         size = Grid(case.height, case.width)
-        work = Workload(case.task, case.classes, size, case.batch, case.mode, case.dtype, case.backend)
+        form = case.dtype, case.backend, case.memory_format
+        work = Workload(case.task, case.classes, size, case.batch, case.mode, *form)
         key = f"{case.scope} {case.decoder}", work
         if key not in self.seen:
             try:
-                fold = self.folds.setdefault((size, case.dtype, case.backend), Fold(case.backend))
+                fold = self.folds.setdefault((size, *form), Fold(case.backend))
                 self.seen[key] = self.simulate(self.form(case), **work._asdict(), fold=fold)
             except Exception as error:
                 self.seen[key] = error

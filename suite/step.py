@@ -15,6 +15,7 @@ from suite.flex import flex
 from variants.contract import AUXILIARY, Grid
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 Answer = Tensor | tuple[Tensor, ...]
 """Of a network in training: its logits, perhaps followed by those of auxiliary heads."""
@@ -41,16 +42,19 @@ def attention_backend(name: str) -> AbstractContextManager[None]:
     return sdpa_kernel(SDPBackend.MATH) if name == "math" else nullcontext()
 
 
-def random_images(size: Grid, batch: int, dtype: str, device: str = "cpu") -> Tensor:
+def random_images(size: Grid, batch: int, dtype: str, device: str = "cpu", memory_format: str = "contiguous") -> Tensor:
     """Normal noise, `b 3 Y X`, at a new address. Never zeros, whose products may cost less."""
-    return torch.randn(batch, 3, size.y, size.x, dtype=DTYPES[dtype], device=device)
+    images = torch.randn(batch, 3, size.y, size.x, dtype=DTYPES[dtype], device=device)
+    return images.to(memory_format=FORMATS[memory_format])
 
 
-def random_inputs(network: nn.Module, size: Grid, batch: int, dtype: str, device: str = "cpu") -> Tensor:
+def random_inputs(
+    network: nn.Module, size: Grid, batch: int, dtype: str, device: str = "cpu", memory_format: str = "contiguous"
+) -> Tensor:
     """Normal noise as the network takes it: images, or tokens `b y x d` if it says how wide they are."""
     width = getattr(network, "token_width", None)
     if width is None:
-        return random_images(size, batch, dtype, device)
+        return random_images(size, batch, dtype, device, memory_format)
     return torch.randn(batch, size.y, size.x, width, dtype=DTYPES[dtype], device=device)
 
 
@@ -70,6 +74,13 @@ def loss_of(answer: Answer, targets: Tensor) -> Tensor:
     """What a training step differentiates: the sum of all losses."""
     own, *auxiliary = losses_of(answer, targets)
     return sum(auxiliary, own)
+
+
+def lay_out(network: nn.Module, memory_format: str) -> None:
+    """Gives the weights of convolutions this format; `network.to` would turn tables of places `1 y x d` over too."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=FORMATS[memory_format])
 
 
 def infer(network: nn.Module, images: Tensor) -> Tensor:

@@ -26,8 +26,9 @@ def axes(*sides: int, tasks: tuple[str, ...] = ("classification",), metrics: str
 
 
 def pretend(
-    design: Design, task: str, classes: int, size: Grid, batch: int, mode: str, dtype: str, backend: str, fold: Fold
-) -> Simulated:
+    design: Design, task: str, classes: int, size: Grid, batch: int, mode: str, dtype: str, backend: str,
+    memory_format: str, fold: Fold,
+) -> Simulated:  # fmt: skip
     """100 MACs and 100 bytes a pixel; training is three times that."""
     work = 100 * batch * size.n * (3 if mode == "train" else 1)
     return Simulated(work, 1000, {"activations": work}, {"mm": 10}, {"matmul": work}, 0, {"plain": work}, 10)

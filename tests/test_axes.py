@@ -30,6 +30,23 @@ def test_compiled_networks_are_rows_of_their_own() -> None:
     ]  # fmt: skip
 
 
+def test_memory_formats_are_rows_of_the_memory_and_latency_of_networks_alone() -> None:
+    asked = replace(axes(32), scopes=("network", "mixer"), rounds=1, memory_formats=("contiguous", "channels_last"))
+    found = cases(replace(asked, metrics=tuple("params,memory,latency,field,probe,accuracy".split(","))))
+    last = [(c.quantity, c.mode, c.scope) for c in found if c.memory_format == "channels_last"]
+    assert last == [
+        ("memory", "inference", "network"),
+        ("memory", "train", "network"),
+        ("latency", "inference", "network"),
+    ]
+    plain = [(c.quantity, c.mode, c.scope) for c in found if c.memory_format == "contiguous"]
+    assert sorted(plain) == sorted([*last, *(("static", "inference", s) for s in ("network", "mixer")),
+        ("field", "inference", "network"), ("accuracy", "train", "network"), ("probe", "inference", "mixer"),
+        ("memory", "inference", "mixer"), ("latency", "inference", "mixer")])  # fmt: skip
+    alone = cases(replace(asked, metrics=("latency",), memory_formats=("channels_last",)))
+    assert [(c.scope, c.memory_format) for c in alone] == [("network", "channels_last"), ("mixer", "contiguous")]
+
+
 def test_thread_counts_are_rows_of_the_cpu_alone() -> None:
     found = cases(replace(axes(32, metrics="latency"), rounds=1, threads=(2, 1), devices=("cpu", "cuda")))
     assert [(c.device, c.threads) for c in found] == [("cpu", 2), ("cpu", 1), ("cuda", 2)]
@@ -46,8 +63,10 @@ def test_a_cold_cache_is_of_cuda_alone() -> None:
 
 
 def test_options_become_axes() -> None:
-    found = Request(compile="no,yes", cache="warm", threads="1,2", device="cpu", data="digits").axes()
+    asked = {"compile": "no,yes", "cache": "warm", "threads": "1,2", "memory_format": "contiguous,channels_last"}
+    found = Request(**asked, device="cpu", data="digits").axes()  # type: ignore[arg-type]  # options that are text
     assert (found.compiles, found.caches, found.threads) == ((False, True), ("warm",), (1, 2))
+    assert found.memory_formats == ("contiguous", "channels_last")
 
 
 def test_options_of_learning() -> None:
@@ -89,6 +108,8 @@ def test_without_a_gpu_what_is_large_learns_at_64_pixels_unless_told_otherwise()
         (Request(compile="maybe"), "--compile maybe is neither: write no, yes or no,yes"),
         (Request(compile=","), "--compile is empty"),
         (Request(cache="tepid"), "there is no cache tepid"),
+        (Request(memory_format="nhwc"), "there is no memory-format nhwc: choose from contiguous, channels_last"),
+        (Request(memory_format=","), "--memory-format is empty"),
         (Request(threads="0"), "--threads is 0"),
         (Request(threads="all"), "--threads all is no whole number"),
     ],
@@ -103,3 +124,4 @@ def test_a_plan_says_what_is_not_as_usual() -> None:
     assert told(case) == "latency"
     unlike = replace(case, mode="train", compiled=True, threads=2, batch=8, backend="math", device="cuda", cache="warm")
     assert told(unlike) == "latency train cuda math compiled warm batch 8 2 threads"
+    assert told(replace(case, memory_format="channels_last")) == "latency channels_last"

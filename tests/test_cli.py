@@ -28,7 +28,7 @@ FLAGS = set(
     "res task metric scope params layout position patch decoder classes batch device dtype backend compile mode cache "
     "threads data train-res test-res train-images train-minutes pretrain-images train-batch lr lr-search seeds "
     "keep-weights rounds minutes case-seconds memory run max-ms max-memory min-accuracy noise json csv help exact base "
-    "head accept reason triples seed input out show image checkpoint claims format fits augment".split()
+    "head accept reason triples seed input out show image checkpoint claims format fits augment memory-format".split()
 )
 SMALL = "--device cpu --threads 1 --res 32 --task classification --metric params,memory,latency".split()
 SMALL += "--rounds 1 --minutes 5".split()

@@ -42,6 +42,7 @@ def test_every_mode_backend_and_decoder_is_a_row() -> None:
         10**8, 32, tasks=tasks, modes=("inference", "train"), backends=("sdpa", "math"), decoders=("", "naive", "pup")
     )
     assert len(rows) == 4 + 3 * 4
+    assert len(found(10**8, 32, memory_formats=("contiguous", "channels_last"))) == 2
     assert {r.case.decoder for r in rows if r.reason} == {"pup"}
     sides = {r.case.mode: r.largest for r in rows if not r.reason}
     assert sides["train"] < sides["inference"]

@@ -40,6 +40,7 @@ def test_records_that_are_kept_are_of_the_cases_of_today(kept: Path) -> None:
     with gzip.open(kept, "rt", encoding="utf-8") as file:
         record = Record.from_json(next(file))
     assert record.id != replace(record.case, pretrain_images=1).id
+    assert record.id != replace(record.case, memory_format="channels_last").id
 
 
 @pytest.mark.parametrize("cut", [1, 10, 200])

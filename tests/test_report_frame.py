@@ -17,9 +17,10 @@ from report_fakes import failed, made, network, sweep
 
 from reports.frame import combined, tidy
 from reports.interval import of_mean, of_median, possible_ranks, student
-from reports.naming import machine_labels, settings
+from reports.naming import constants, machine_labels, settings
 from reports.table import to_csv, to_json
 from reports.units import interval, number
+from suite.case import Case
 from suite.record import COLUMNS, Metric
 
 
@@ -117,6 +118,15 @@ def test_what_learnt_from_masked_patches_first_is_never_mixed_with_what_did_not(
     cases = [network("vit", quantity="accuracy", batch=16, pretrain_images=n) for n in (0, 8000)]
     frame = tidy([made(case, {"top1": Metric(0.5, "", n=400)}) for case in cases])
     assert list(frame["setting"]) == ["", "pretrain images 8000"]
+
+
+def test_a_memory_format_is_a_setting_and_older_records_are_contiguous() -> None:
+    cases = [network("vit", quantity="latency"), network("vit", quantity="latency", memory_format="channels_last")]
+    old = {name: value for name, value in vars(cases[0]).items() if name not in ("memory_format", "id")}
+    records = [made(case, {"latency_ms": Metric(1.0, "ms", 0.9, 1.1)}) for case in (Case.from_dict(old), cases[1])]
+    assert records[0].id == cases[0].id
+    assert list(tidy(records)["setting"]) == ["contiguous", "channels_last"]
+    assert constants(tidy(records[:1]))["memory_format"] == "contiguous"
 
 
 def test_the_parts_of_a_training_step_are_no_setting() -> None:

@@ -45,7 +45,7 @@ def section(records: Sequence[Record], frame: pd.DataFrame) -> Section:
             Say((f"Records of {len(machines)} machines: they are shown apart and never ranked together.",), "note")
         )
     if frozen := constants(frame):
-        pieces.append(Facts("All memories and latencies", tuple((k, v) for k, v in frozen.items())))
+        pieces.append(Facts("All memories and latencies", _pairs(frozen)))
     for _, found in sorted(machines.items()):
         pieces += _machine(found)
     commands = dict.fromkeys(str(r.notes["command"]) for r in records if "command" in r.notes)
