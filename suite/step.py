@@ -80,7 +80,7 @@ def lay_out(network: nn.Module, memory_format: str) -> None:
     """Gives the weights of convolutions this format; `network.to` would turn tables of places `1 y x d` over too."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.to(memory_format=FORMATS[memory_format])
+            module.weight.data = module.weight.data.to(memory_format=FORMATS[memory_format])
 
 
 def infer(network: nn.Module, images: Tensor) -> Tensor:
