@@ -84,7 +84,7 @@ COMPARISONS = (
         "information from a corner: attention everywhere against windows of 7 x 7 tokens that never shift",
         ("vit", "window", "swin"),
         "--params 0.4M --patch 4 --layout isotropic --res 64 --data scenes:cue --task segmentation "
-        "--train-images 32000 --train-batch 32 --seeds 2",
+        "--train-images 12000 --train-batch 32 --seeds 3",
     ),
     Comparison(
         "relation",
