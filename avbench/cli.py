@@ -98,7 +98,9 @@ def records(run: RunFolder, as_json: Json = False, as_csv: Csv = False) -> None:
 def report(
     run: RunFolder,
     other: Annotated[Path | None, typer.Argument(help="A second run, to be shown beside the first.")] = None,
-    format: Annotated[str, typer.Option(help="html, md, latex, csv, json, parquet; several: md,csv.")] = "html",
+    format: Annotated[
+        str, typer.Option(help="html, md, latex, csv, json, parquet, tensorboard; several: md,csv.")
+    ] = "html",
 ) -> None:
     """Write the report of a run, or of two side by side."""
     from avbench.reporting import forms_of, write_comparison, write_report

@@ -41,9 +41,8 @@ def report_beside(a: Run, b: Run) -> Report:
     for letter, one in (("A", a), ("B", b)):
         series = {r.case.design for r in one.records}
         lead += [f"{letter} is {one.name}: ", *run.lead(one.records, len(series)), " "]
-    return Report(
-        Document(f"{a.name} beside {b.name}", tuple(lead[:-1]), (), sections), looks, [_row(p) for p in found]
-    )
+    document = Document(f"{a.name} beside {b.name}", tuple(lead[:-1]), (), sections)
+    return Report(document, looks, [_row(p) for p in found], {"A": a.records, "B": b.records})
 
 
 def _machines(a: Run, b: Run) -> Words:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.colours import Style, styles
@@ -29,11 +29,12 @@ from suite.record import Record
 
 @dataclass(frozen=True)
 class Report:
-    """A document, how the series in it look, and the tidy table that it was computed from."""
+    """A document, how the series in it look, and the tidy table and the records that it was computed from."""
 
     document: Document
     looks: dict[str, Style]
     rows: list[Row]
+    records: Mapping[str, Sequence[Record]]  # by run: A and B, or "" for the only one
 
 
 def report(name: str, records: Sequence[Record]) -> Report:
@@ -59,4 +60,5 @@ def report(name: str, records: Sequence[Record]) -> Report:
             run.section(records, frame),
         ]
     lead = run.lead(records, len(looks))
-    return Report(Document(name, lead, run.statuses(records), tuple(s for s in sections if s)), looks, rows)
+    document = Document(name, lead, run.statuses(records), tuple(s for s in sections if s))
+    return Report(document, looks, rows, {"": records})

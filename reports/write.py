@@ -13,6 +13,7 @@ from reports.markdown import to_markdown
 from reports.page import page
 from reports.report import Report, report
 from reports.table import to_csv, to_json, to_parquet
+from reports.tensorboard import write_events
 from suite.record import latest, read, starts
 
 
@@ -82,6 +83,10 @@ def _parquet(made: Report, folder: Path) -> Path:
     return _put(folder / "records.parquet", to_parquet(made.rows))
 
 
+def _tensorboard(made: Report, folder: Path) -> Path:
+    return write_events(made.records, folder / "tensorboard")
+
+
 FORMS: Mapping[str, Callable[[Report, Path], Path]] = {
     "html": _html,
     "md": _markdown,
@@ -89,6 +94,7 @@ FORMS: Mapping[str, Callable[[Report, Path], Path]] = {
     "csv": _csv,
     "json": _json,
     "parquet": _parquet,
+    "tensorboard": _tensorboard,
 }
 
 

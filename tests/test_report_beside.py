@@ -173,11 +173,12 @@ def test_two_runs_come_in_every_form(tmp_path: Path) -> None:
     (a / "starts.jsonl").write_text(json.dumps({"request": {"res": "224"}}) + "\n")
     (b / "starts.jsonl").write_text("[1]\nnot JSON\n")
     made_report = of_two(a, b)
-    paths = put(made_report, a / "beside-run", FORMS)
+    *paths, events = put(made_report, a / "beside-run", FORMS)
     assert all(path.stat().st_size > 1000 for path in paths)
     page, text, tex = (path.read_text(encoding="utf-8") for path in paths[:3])
     for form in (page, text, tex):
         assert "run beside run" in form and "0.500 times" in form and "starts" in form
+    assert {p.name for p in events.iterdir()} == {"A", "B"} and list(events.glob("B/*/*tfevents*"))
     rows = json.loads((a / "beside-run" / "records.json").read_text())
     ratios = [r["change_value"] for r in rows if r["metric"] == "latency_ms" and r["a_status"] == r["b_status"] == "ok"]
     assert ratios and all(math.isclose(ratio, 0.5) for ratio in ratios)

@@ -72,8 +72,10 @@ def whole_report() -> Report:
 
 def test_every_form_is_written_and_named(tmp_path: Path, whole_report: Report) -> None:
     paths = put(whole_report, tmp_path / "report", FORMS)
+    *files, events = paths
     names = ["index.html", "report.md", "report.tex", "records.csv", "records.json", "records.parquet"]
-    assert [p.name for p in paths] == names and all(p.stat().st_size > 1000 for p in paths)
+    assert [p.name for p in files] == names and all(p.stat().st_size > 1000 for p in files)
+    assert events.name == "tensorboard" and len(list(events.glob("*/*tfevents*"))) == 40  # see test_tensorboard.py
     drawn = {figure.name for figure in whole_report.document.figures()}
     folder = tmp_path / "report" / "figures"
     assert {p.name for p in folder.iterdir()} == {f"{name}.{form}" for name in drawn for form in ("svg", "pdf")}
@@ -82,7 +84,7 @@ def test_every_form_is_written_and_named(tmp_path: Path, whole_report: Report) -
 
 def test_forms_are_named_in_one_sentence() -> None:
     assert forms_of("md, csv") == ["md", "csv"]
-    with pytest.raises(ValueError, match="--format docx: choose of html, md, latex, csv, json, parquet"):
+    with pytest.raises(ValueError, match="--format docx: choose of html, md, latex, csv, json, parquet, tensorboard"):
         forms_of("md,docx")
 
 

@@ -1,8 +1,8 @@
 """Augmentation: what training does to an image, and to its mask with it, before a network sees them.
 
     shift    moved by up to `Source.shift` of the side, see feed.py: what every data set allows, if only by 0
-    flip     every second image, by chance, is mirrored: left becomes right
-    crop     a part of a quarter of the area or more, 3:4 to 4:3 in shape, is enlarged to the whole
+    flip     mirrored, left to right, with probability 1/2
+    crop     a part of a quarter of the area or more, 3:4 to 4:3 in shape, enlarged to the whole
     color    brightness and contrast change by up to 40 %, saturation by 20 %, hue by a tenth of its circle
 
 All but the first are kornia's, which takes half a second to import and is imported for them alone. They run on the
