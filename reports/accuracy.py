@@ -11,7 +11,8 @@ Over several families, shares of the way from chance to ceiling are pooled: thei
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import sqrt
@@ -20,7 +21,9 @@ from statistics import fmean, linear_regression
 
 from scipy.special import stdtr
 
+from reports.frame import Row
 from reports.interval import of_mean, student
+from suite.record import Record
 
 ALPHA = 0.05
 PART = 1 / 3  # of a training, its end, over which the fall of the loss is told
@@ -57,6 +60,29 @@ class Trend:
     fall: float  # negative: it rose
     low: float  # 95 %
     high: float
+
+
+def comparable(rows: Iterable[Row], records: Mapping[str, Record]) -> dict[str, dict[int, float]]:
+    """The scores of the rows with several seeds whose trainings all saw as many images as most did; `records` by id."""
+    seen = [(row, images_seen(row, records)) for row in rows if row["repeats"]]
+    usual = _usual([images for _, images in seen])
+    return {
+        row["series"]: {records[i].case.seed: score for i, score in zip(row["ids"], row["repeats"], strict=True)}
+        for row, images in seen
+        if images == usual
+    }
+
+
+def images_seen(row: Row, records: Mapping[str, Record]) -> tuple[float, ...]:
+    """How many images its trainings saw, each number once; none where a record does not say."""
+    found = (records[i].metrics.get("images_seen") for i in row["ids"])
+    return tuple(sorted({metric.value for metric in found if metric}))
+
+
+def _usual(seen: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """What most saw, if each of their seeds saw as much; of equally many, the most images."""
+    equal = Counter(images for images in seen if len(images) < 2)
+    return max(equal, key=lambda images: (equal[images], images), default=())
 
 
 def pairs(scores: Scores) -> list[Pair]:

@@ -49,7 +49,7 @@ def record(case: Case, status: str = "ok", reason: str = "", **metrics: Any) -> 
 
 
 def verdict(number: int, records: Sequence[Record]) -> Verdict:
-    return judged(CLAIMS[number - 1], View(tidy(records), {r.id: r.case.seed for r in records}))
+    return judged(CLAIMS[number - 1], View(tidy(records), {r.id: r for r in records}))
 
 
 def by_quantity(**numbers: Numbers) -> Numbers:
@@ -264,6 +264,13 @@ def test_seeds_tell_designs_apart_whose_intervals_overlap() -> None:
     records = measured(7, numbers)
     assert verdict(7, records).verdict == HOLDS
     assert verdict(7, [r for r in records if r.case.seed == 0]).verdict == OPEN, "a single seed decides nothing"
+
+
+def test_designs_that_saw_other_numbers_of_images_are_not_told_apart() -> None:
+    records = measured(7, two(*GRATING, 0.9, 0.4))
+    seen = {"conv_stem": 8000, "downsample": 2000}
+    unlike = [replace(r, metrics=r.metrics | {"images_seen": Metric(seen[r.case.design], "")}) for r in records]
+    assert verdict(7, records).verdict == HOLDS and verdict(7, unlike).verdict == OPEN
 
 
 def test_exponents_over_other_sizes_are_not_judged_together() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.claims import cost, learning, reach
 from reports.claims.view import OPEN, UNMEASURED, Finding, View
-from suite.record import Record
+from suite.record import Record, latest
 
 Judge = Callable[[View], Finding | None]
 
@@ -166,8 +166,8 @@ CLAIMS = (
 
 def verdicts(frame: pd.DataFrame, records: Iterable[Record]) -> Iterator[Verdict]:
     """A verdict on every claim; on those that the records do not decide, what would. `frame` is of the records."""
-    seeds = {record.id: record.case.seed for record in records}
-    yield from (verdict(claim, View(frame, seeds)) for claim in CLAIMS)
+    by_id = {record.id: record for record in latest(records)}
+    yield from (verdict(claim, View(frame, by_id)) for claim in CLAIMS)
 
 
 def verdict(claim: Claim, view: View) -> Verdict:

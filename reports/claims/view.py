@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from reports.accuracy import pairs
+from reports.accuracy import comparable, pairs
 from reports.frame import Row, grouped, rows_of
 from reports.growth import LEAST, line
 from reports.standing import ranks
+from suite.record import Record
 
 HOLDS, LIMITS, FAILS = "holds", "holds within limits", "does not hold"
 OPEN, UNMEASURED = "not told apart", "not measured yet"
@@ -78,7 +79,7 @@ class View:
     """A tidy frame as judges ask it; it remembers which records an answer came from."""
 
     frame: pd.DataFrame
-    seeds: Mapping[str, int] = field(default_factory=dict)  # by the id of a record
+    records: Mapping[str, Record] = field(default_factory=dict)  # by id
     used: list[str] = field(default_factory=list)
 
     def rows(self, *designs: str, **fixed: object) -> pd.DataFrame:
@@ -128,12 +129,7 @@ class View:
     def _above_by_seeds(self, one: Row, other: Row) -> Answer:
         """As the page tells designs apart: among all that learnt alike, see reports/accuracy.py."""
         alike = self.rows(**{c: one[c] for c in ("task", "setting", "resolution", "metric")})
-        scores = {
-            r["series"]: {self.seeds[i]: score for i, score in zip(r["ids"], r["repeats"], strict=True)}
-            for r in rows_of(alike)
-            if r["repeats"]
-        }
-        for pair in pairs(scores):
+        for pair in pairs(comparable(rows_of(alike), self.records)):
             if pair.told and {pair.one, pair.other} == {one["series"], other["series"]}:
                 return (pair.difference > 0) == (pair.one == one["series"])
         return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from reports.accuracy import Pair, groups, pairs, trend
+from reports.accuracy import Pair, comparable, groups, images_seen, pairs, trend
 from reports.document import Block, Cell, Heading, Table
 from reports.document import Row as Line
 from reports.escape import THIN
@@ -43,43 +42,23 @@ def apart(name: str, said: str, metric: str, rows: Sequence[Row], records: Mappi
 def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
     """Best first."""
     ordered = sorted(rows, key=lambda r: (-r["value"], r["series"]))
-    seen = {r["series"]: _seen(r, records) for r in ordered}
-    repeated = [r for r in ordered if r["repeats"]]
-    usual = _usual([seen[r["series"]] for r in repeated])
-    alike = [r for r in repeated if seen[r["series"]] == usual]
-    scores = {r["series"]: dict(zip(_seeds(r, records), r["repeats"], strict=True)) for r in alike}
+    scores = comparable(ordered, records)
     compared = pairs(scores)
     best = {pair.other: pair for pair in compared if pair.one == next(iter(scores))}
     found = groups(list(scores), [(pair.one, pair.other) for pair in compared if pair.told])
     for row in ordered:
         name, pair = row["series"], best.get(row["series"])
         member = " ".join(str(i) for i, group in enumerate(found, 1) if name in group)
-        group = Cell(member) if member and compared else _alone(row, seen[name], usual)
+        group = Cell(member) if member and compared else _alone(row, images_seen(row, records), name in scores)
         cells = measured(row), _interval(row), _behind(pair, len(compared)), _beaten(pair), group
         yield Line((*cells, _loss([records[i] for i in row["ids"]])), name)
 
 
-def _seeds(row: Row, records: Mapping[str, Record]) -> list[int]:
-    return [records[i].case.seed for i in row["ids"]]
-
-
-def _seen(row: Row, records: Mapping[str, Record]) -> tuple[float, ...]:
-    """How many images its trainings saw, each number once; none where a record does not say."""
-    found = (records[i].metrics.get("images_seen") for i in row["ids"])
-    return tuple(sorted({metric.value for metric in found if metric}))
-
-
-def _usual(seen: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """What most saw, if each of their seeds saw as much; of equally many, the most images."""
-    equal = Counter(images for images in seen if len(images) < 2)
-    return max(equal, key=lambda images: (equal[images], images), default=())
-
-
-def _alone(row: Row, seen: Sequence[float], usual: Sequence[float]) -> Cell:
+def _alone(row: Row, seen: Sequence[float], usual: bool) -> Cell:
     """Why a series is compared with none."""
     if not row["repeats"]:
         return Cell(why="one seed")
-    if not seen or seen == usual:
+    if not seen or usual:
         return Cell(why="no other design that saw as many images has several seeds")
     why = "others saw another number of images: not the same training"
     ends = " to ".join(f"{images:,.0f}".replace(",", THIN) for images in dict.fromkeys((seen[0], seen[-1])))
