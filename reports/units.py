@@ -7,7 +7,7 @@ import math
 HEADLINES = ("top1", "miou")  # the scores of a task, in the order in which a page shows them
 BOUNDS = ("chance", "ceiling")  # what a task fixes: no design moves them
 DETAILS = ("boundary_iou", "boundary_chance", "foreground")  # of a segmentation, beside its score
-SHARES = ("never_left", "upsampled")  # of seeds, of images: from 0 to 1, and nothing to score by
+SHARES = ("never_left",)  # of seeds: from 0 to 1, and nothing to score by
 STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "macs": ((1e12, "TMAC"), (1e9, "GMAC"), (1e6, "MMAC"), (1, "MAC")),
@@ -39,6 +39,7 @@ TITLES = {
     "train_seconds": "Training time",
     "lr": "Learning rate",
     "native": "Own side",
+    "upsampled_x": "× upsampled",
     "images_per_s": "Training speed",
     "image_macs": "Multiply-adds of an image",
     "test_img_s": "Test speed",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from suite.data import pictures
+from suite.data import dataset, pictures
 from suite.data.labelled import Labelled
 from suite.data.masked import Masked
 from suite.data.source import IGNORE, MEAN, STD, load
@@ -71,20 +71,20 @@ def test_the_first_images_of_a_split_are_a_fair_sample(tmp_path: Path) -> None:
     assert 10 <= sum(labels[0]) <= 30
 
 
-def test_pictures_smaller_than_asked_are_counted(tmp_path: Path) -> None:
+def test_how_much_pictures_grow_is_that_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, y, x in (("red", 8, 30), ("blue", 20, 16)):
         for place in range(5):
             picture(tmp_path / kind / f"{place}.png", y=y, x=x)
+    monkeypatch.setattr(dataset, "LOOKED_AT", 1)
     source = load(f"folder:{tmp_path}", "classification")
     assert source.native("train") == 12
-    shares = [source.upsampled("test", Grid(side, side)) for side in (8, 9, 16, 17)]
-    assert shares == [0, 0.5, 0.5, 1]
+    assert [source.upsampled("test", Grid(side, side)) for side in (8, 16)] == [0.75, 1.5]  # the middle of 8 and 16
 
 
 def test_a_picture_that_is_padded_grows_by_its_longer_side(tmp_path: Path) -> None:
     source = load(f"folder:{masked(tmp_path)}", "segmentation")  # 4 rows, 8 columns
     assert source.native("test") == 4
-    assert [source.upsampled("test", size) for size in (Grid(8, 8), Grid(9, 9), Grid(4, 99))] == [0, 1, 0]
+    assert [source.upsampled("test", size) for size in (Grid(8, 8), Grid(9, 9), Grid(4, 99))] == [1, 1.125, 1]
 
 
 def test_the_split_does_not_move_when_another_class_grows(tmp_path: Path) -> None:

@@ -121,14 +121,14 @@ def test_each_device_has_its_own_memory() -> None:
 def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
     """A segmentation's mIoU for each seed, its groups, and other resolutions."""
     start = network(name, quantity="accuracy", task="segmentation", data="scenes:legend", mode="train", **case)
-    more = {"chance": Metric(0.25, ""), "ceiling": Metric(1.0, ""), "upsampled": Metric(0.5, "")}
+    more = {"chance": Metric(0.25, ""), "ceiling": Metric(1.0, ""), "upsampled_x": Metric(0.6, "×")}
     return [
         made(
             replace(start, seed=i),
             {"miou": Metric(s, "", s - 0.1, s + 0.1), "miou@512": Metric(s / 2, ""), "miou_keys3": Metric(s - 0.1, "")}
             | {"test_img_s": Metric(400 * s, "img/s", 300 * s, 500 * s), "ceiling@512": Metric(0.9, "")}
             | {
-                "upsampled@512": Metric(1.0, ""),
+                "upsampled_x@512": Metric(1.37, "×"),
                 "foreground": Metric(s / 2, ""),
                 "never_left": Metric(float(i > 0), ""),
             }
@@ -148,12 +148,23 @@ def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> No
     assert vit["mIoU"].text == "75.0 %" and vit["Seeds"].under == "70.0 80.0"
     assert rows["swin"]["mIoU"].under.endswith("¹")
     assert vit["Learnt"].value == pytest.approx((0.75 - 0.25) / 0.75)
-    assert (vit["Chance"].text, vit["Ceiling"].text, vit["Upsampled"].text) == ("25.0 %", "100.0 %", "50.0 %")
+    assert (vit["Chance"].text, vit["Ceiling"].text, vit["× upsampled"].text) == ("25.0 %", "100.0 %", "0.600 ×")
     assert vit["mIoU, keys 3"].value == pytest.approx(0.65)
     assert (vit["Foreground right"].text, vit["Never left the plateau"].text) == ("37.5 %", "50.0 %")
     assert vit["Left the plateau after"].text == "5\u202f600 images"
     assert (vit["Boundary IoU"].text, vit["Chance at boundaries"].text) == ("18.8 %", "20.0 %")
     assert vit["Own side"].text == "375 px"
+
+
+def test_every_table_of_scores_says_by_how_much_images_were_enlarged() -> None:
+    records = [*learnt("vit", 0.7, 0.8), *learnt("swin", 0.5)]
+    tables = [t for t in document(records).tables() if any(h.text == "mIoU" for h in t.headings)]
+    assert {t.name for t in tables} >= {"accuracy-0", "accuracy-0-apart", "comparison-0"}
+    for found in tables:
+        place = [h.text for h in found.headings].index("× upsampled")
+        assert {line.cells[place].text for block in found.blocks for line in block.rows} == {"0.600 ×"}
+    drawn = [replace(r, metrics={n: m for n, m in r.metrics.items() if "upsampled" not in n}) for r in records]
+    assert not [t.name for t in document(drawn).tables() for h in t.headings if h.text == "× upsampled"]
 
 
 def test_a_rate_at_the_edge_of_those_that_were_tried_is_marked() -> None:
@@ -171,8 +182,8 @@ def test_trained_at_one_resolution_tested_at_others_is_a_heat_table() -> None:
     found = document([*learnt("vit", 0.7, 0.8), *learnt("vit", 0.9, 0.9, height=512, width=512)])
     rows = table(found, "accuracy-0-matrix")
     assert list(rows) == ["trained at 224 pixels", "trained at 512 pixels"]
-    assert list(rows["trained at 224 pixels"]) == ["vit", "Chance", "Ceiling", "Upsampled"]
-    assert [c.text for c in rows["trained at 224 pixels"]["Upsampled"].values()] == ["50.0 %", "100.0 %"]
+    assert list(rows["trained at 224 pixels"]) == ["vit", "Chance", "Ceiling", "× upsampled"]
+    assert [c.text for c in rows["trained at 224 pixels"]["× upsampled"].values()] == ["0.600 ×", "1.37 ×"]
     assert [c.text for c in rows["trained at 224 pixels"]["Ceiling"].values()] == ["100.0 %", "90.0 %"]
     speed = table(found, "accuracy-0-speed")["trained at 224 pixels"]["vit"]["tested at 224"]
     assert speed.value == pytest.approx(300) and (speed.low or 0) < 300 < (speed.high or 0)

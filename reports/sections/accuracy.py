@@ -37,7 +37,7 @@ OTHERS = (
     "train_seconds",
     "lr",
     "native",
-    "upsampled",
+    "upsampled_x",
 )  # beside the scores
 AT_EDGE = "the smallest or the largest rate that was tried: one beyond it may do better"
 

@@ -14,6 +14,7 @@ from reports.sections.cells import measured
 from reports.units import title
 from suite.record import Record
 
+GROWN = "upsampled_x"
 HEADS = ("Interval", "Behind the best", "Beaten by it", "Group", "Loss, last third")
 NOTE = (
     "Designs are compared seed by seed, on the same training and test images: only those that saw as many images as "
@@ -27,20 +28,22 @@ NOTE = (
 
 def apart(name: str, said: str, metric: str, rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Table]:
     """The table, if anything was learnt; `records` by id."""
-    own = [r for r in rows if r["metric"] == metric and r["status"] == "ok" and r["tested_at"] in ("", r["resolution"])]
+    own = [r for r in rows if r["status"] == "ok" and r["tested_at"] in ("", r["resolution"])]
+    scores, grown = ([r for r in own if r["metric"] == name] for name in (metric, GROWN))
     blocks = [
-        Block(f"{resolution} pixels", tuple(_lines(here, records)))
-        for (_, resolution), here in sorted(grouped(own, "pixels", "resolution").items())
+        Block(f"{resolution} pixels", tuple(_lines(here, grown, records)))
+        for (_, resolution), here in sorted(grouped(scores, "pixels", "resolution").items())
     ]
     if blocks:
-        heads = tuple(map(Heading, (title(metric), *HEADS)))
+        heads = tuple(map(Heading, (title(metric), *HEADS, *([title(GROWN)] if grown else []))))
         yield Table(
             f"{name}-apart", f"{title(metric)}, told apart, {said}", "Design", heads, tuple(blocks), NOTE, prose=(1,)
         )
 
 
-def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
-    """Best first."""
+def _lines(rows: Sequence[Row], grown: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]:
+    """Best first; at the end by how much images were enlarged, where any row says so."""
+    enlarged = {(r["series"], r["resolution"]): measured(r) for r in grown}
     ordered = sorted(rows, key=lambda r: (-r["value"], r["series"]))
     scores = comparable(ordered, records)
     compared = pairs(scores)
@@ -51,7 +54,8 @@ def _lines(rows: Sequence[Row], records: Mapping[str, Record]) -> Iterator[Line]
         member = " ".join(str(i) for i, group in enumerate(found, 1) if name in group)
         group = Cell(member) if member and compared else _alone(row, images_seen(row, records), name in scores)
         cells = measured(row), _interval(row), _behind(pair, len(compared)), _beaten(pair), group
-        yield Line((*cells, _loss([records[i] for i in row["ids"]])), name)
+        last = (enlarged.get((name, row["resolution"]), Cell()),) if grown else ()
+        yield Line((*cells, _loss([records[i] for i in row["ids"]]), *last), name)
 
 
 def _alone(row: Row, seen: Sequence[float], usual: bool) -> Cell:

@@ -22,7 +22,7 @@ QUANTITIES = {
     "static": ("params", "macs"),
     "memory": ("peak_bytes",),
     "latency": ("latency_ms", "rank", "throughput_img_s", "largest_batch", "device_ms"),
-    "accuracy": HEADLINES,
+    "accuracy": (*HEADLINES, "upsampled_x"),
 }
 ALWAYS = frozenset({"params", "macs", "peak_bytes", "latency_ms", *HEADLINES})  # columns also where all of them failed
 Place = tuple[str, str, str, str]  # series, resolution, quantity, setting

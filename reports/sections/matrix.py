@@ -38,7 +38,7 @@ def _blocks(metric: str, rows: Sequence[Row], tested: Sequence[str], records: Ma
         for (series,), of in sorted(grouped((r for r in here if r["metric"] == metric), "series").items()):
             by_size, why = _by_size(of), _untested(of, records)
             lines.append(Line(tuple(_shaded(by_size.get(size), values, why.get(size, "")) for size in tested), series))
-        for known in (*BOUNDS, "upsampled") if metric != SPEED else ():
+        for known in (*BOUNDS, "upsampled_x") if metric != SPEED else ():
             if of_all := _by_size([r for r in here if r["metric"] == known]):
                 cells = (measured(of_all[size]) if size in of_all else Cell() for size in tested)
                 lines.append(Line(tuple(cells), head=title(known)))

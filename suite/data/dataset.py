@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from suite.data.pictures import Picture, opened, own_size
 from suite.data.source import normalised
 from variants.contract import Grid
 
-LOOKED_AT = 2000  # pictures of a split whose heads are read: enough for a median and a share
+LOOKED_AT = 2000  # pictures of a split whose heads are read at the start
 ROOM = 2**29  # bytes of pictures that are kept, at most ...
 SHARE = 8  # ... and at most an eighth of the memory that this process may still have
 Target = TypeVar("Target")
@@ -67,10 +67,16 @@ class Dataset(Generic[Target]):
         raise NotImplementedError
 
     def native(self, split: str) -> float | None:
-        return median(min(own.y, own.x) for own in self.sizes[split])
+        return median(min(own.y, own.x) for own in self.own_sizes(split))
 
     def upsampled(self, split: str, size: Grid) -> float | None:
-        return fmean(self.scale(own, size) > 1 for own in self.sizes[split])
+        return median(self.scale(own, size) for own in self.own_sizes(split))
+
+    def own_sizes(self, split: str) -> list[Grid]:
+        """The size that every picture of the split has by itself; those not looked at so far are looked at now."""
+        known = self.sizes[split]
+        known += threaded(size_of, [picture for picture, _ in self.items[split][len(known) :]])
+        return known
 
     def group(self, split: str, indices: Sequence[int]) -> Tensor:
         return torch.zeros(len(indices), dtype=torch.int64)

@@ -81,7 +81,10 @@ class Source(Protocol):
         """The median shorter side of the split's images, in pixels; None for images that are drawn at every size."""
 
     def upsampled(self, split: str, size: Grid) -> float | None:
-        """The share of the split's images that grow to this size, which adds no detail; None as for `native`."""
+        """By how much the split's images grow to this size, the median; below 1 they shrink. None as for `native`.
+
+        Growing adds no detail.
+        """
 
     @property
     def further(self) -> tuple[str, ...]:

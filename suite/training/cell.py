@@ -170,10 +170,9 @@ class Cell:
         """What is known of the test before anyone takes it; what nobody knows is left out."""
         native, grown = source.native("test"), source.upsampled("test", size)
         known = {"chance": source.chance, "boundary_chance": source.boundary_chance, "ceiling": source.ceiling(size)}
-        known |= {"native": native, "upsampled": grown}
-        return {
-            name: Metric(value, "px" if name == "native" else "") for name, value in known.items() if value is not None
-        }
+        known |= {"native": native, "upsampled_x": grown}
+        units = {"native": "px", "upsampled_x": "×"}
+        return {name: Metric(value, units.get(name, "")) for name, value in known.items() if value is not None}
 
     def by_group(self, source: Source, exam: Exam) -> Metrics:
         """The score over the test images of each group: `miou_keys3`."""

@@ -55,7 +55,7 @@ class Digits:
         return SIDE
 
     def upsampled(self, split: str, size: Grid) -> float | None:
-        return float(size.y > SIDE or size.x > SIDE)
+        return max(size.y, size.x) / SIDE
 
     def count(self, split: str) -> int | None:
         return len(self.places[split])
