@@ -47,7 +47,7 @@ def describe(dice: Dice) -> Scene:
     """One ring, somewhere; the label is the first throw."""
     label = dice.whole(len(NAMES))[:, 0]
     octaves = log2(LARGEST / SMALLEST) * dice.throw(1)  # b 1
-    diameter = SMALLEST * 2**octaves
+    diameter = SMALLEST * (2 ** octaves.double()).float()  # in float32 torch rounds a power otherwise in another batch
     centre = diameter / 2 + (1 - diameter) * dice.throw(2)
     ground = dice.between(0.4, 0.6)
     contrast = dice.between(*CONTRAST) * (2 * dice.whole(2) - 1)
