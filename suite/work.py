@@ -35,8 +35,9 @@ class Work:
     """What one operator costs.
 
     `other_flops` by convention: one for each number that a pointwise operator writes or a reduction reads, 3 for each
-    that a softmax reads, 5 for a norm, 4 for each pixel of a bilinear enlargement; attention in one kernel 4 for each
-    logit (scale and softmax), 5 with a mask; nothing for products (their biases included), copies and views.
+    that a softmax reads, 5 for a norm, 4 for each pixel of a bilinear enlargement, a backward pass as many as its
+    forward; attention in one kernel 4 for each logit (scale and softmax), 5 with a mask; nothing for products (their
+    biases included), views, and what is in FREE.
     """
 
     def __init__(self, func: Any) -> None:
@@ -45,9 +46,16 @@ class Work:
         packet = FORMULA_OF.get(func._overloadpacket, func._overloadpacket)
         self.formula = convolution_backward if packet is aten.convolution_backward else flop_registry.get(packet)
         self.attention = self.name in ATTENTION
-        self.per_output = PER_OUTPUT.get(self.name, 1 if torch.Tag.pointwise in func.tags else 0)
-        self.per_input = PER_INPUT.get(self.name, 0)
+        self.free = self.name in FREE
+        pointwise = torch.Tag.pointwise in func.tags and not self.free
+        self.per_output = PER_OUTPUT.get(self.name, int(pointwise))
+        self.per_input, self.per_largest = PER_INPUT.get(self.name, 0), PER_LARGEST.get(self.name, 0)
         self.traffic = self._traffic()
+
+    @property
+    def known(self) -> bool:
+        """Whether anything says what it costs."""
+        return bool(self.formula or self.free or self.per_output or self.per_input or self.per_largest)
 
     def cost(self, args: Any, kwargs: Any, out: Any) -> Cost:
         """Of the call that returned `out`."""
@@ -77,7 +85,9 @@ class Work:
         if self.formula:
             return self._attention_flops(inputs) if self.attention else 0
         flops = self.per_output * outputs[0].numel() if self.per_output else 0
-        return flops + (self.per_input * inputs[0].numel() if self.per_input else 0)
+        flops += self.per_input * inputs[0].numel() if self.per_input else 0
+        largest = max(t.numel() for t in (*inputs, *outputs)) if self.per_largest else 0
+        return flops + self.per_largest * largest
 
     def _attention_flops(self, inputs: list[Tensor]) -> int:
         query, key = inputs[0].shape, inputs[1].shape
@@ -114,9 +124,22 @@ FORMULA_OF = {
     aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: aten._scaled_dot_product_flash_attention_backward,
 }
-PER_OUTPUT = {"upsample_bilinear2d": 4, "upsample_bicubic2d": 16, "fill": 0, "copy_": 0, "_to_copy": 0, "clone": 0}
+FREE = set("cat clone constant_pad_nd copy_ flip gather im2col index_select roll slice_backward stack triu".split())
+FREE |= set("select_backward _to_copy upsample_nearest2d as_strided_ arange empty empty_like eye fill fill_".split())
+FREE |= set("new_empty_strided new_ones new_zeros ones ones_like scalar_tensor zeros zeros_like zero_".split())
+FREE |= {f"nll_{loss}_{way}" for loss in ("loss", "loss2d") for way in ("forward", "backward")}  # picks one a label
+PER_OUTPUT = {"upsample_bilinear2d": 4, "upsample_bicubic2d": 16}
+PER_OUTPUT |= dict.fromkeys("hardswish hardswish_ log_sigmoid_forward masked_fill masked_fill_ gelu_ glu".split(), 1)
+PER_OUTPUT |= {f"{name}_backward": 1 for name in "elu hardswish hardsigmoid hardtanh leaky_relu log_sigmoid".split()}
+PER_OUTPUT |= {f"{name}_backward": 1 for name in "glu mish softplus".split()}
 PER_INPUT = dict.fromkeys("sum mean amax amin max min var var_mean std prod logsumexp cumsum argmax norm".split(), 1)
 PER_INPUT |= dict.fromkeys("_adaptive_avg_pool2d avg_pool2d max_pool2d_with_indices linalg_vector_norm".split(), 1)
 PER_INPUT |= dict.fromkeys("_softmax _log_softmax _safe_softmax".split(), 3)
 PER_INPUT |= dict.fromkeys("native_layer_norm native_group_norm native_batch_norm _fused_rms_norm".split(), 5)
 PER_INPUT |= {"_native_batch_norm_legit_no_training": 5, "_native_batch_norm_legit": 5, "cudnn_batch_norm": 5}
+PER_LARGEST = dict.fromkeys("scatter_add index_add unfold_backward col2im max_pool2d_with_indices_backward".split(), 1)
+PER_LARGEST |= dict.fromkeys("avg_pool2d_backward _adaptive_avg_pool2d_backward".split(), 1)
+PER_LARGEST |= dict.fromkeys("_softmax_backward_data _log_softmax_backward_data".split(), 3)
+PER_LARGEST |= dict.fromkeys("_upsample_bilinear2d_aa upsample_bilinear2d_backward".split(), 4)
+PER_LARGEST |= {f"{name}_backward": 5 for name in PER_INPUT if name.endswith(("_norm", "_training"))}
+PER_LARGEST |= {"_upsample_bilinear2d_aa_backward": 4, "_upsample_bicubic2d_aa": 16}

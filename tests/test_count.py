@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from fakes import ConvNet, Transformer, find
+from narrow import shrunk
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry, register_flop_formula
@@ -15,7 +17,11 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 from avbench import find as designs
 from avbench.find import names
 from suite import trace
+from suite.account import Account
 from suite.count import CountError, agreed_macs, count, formula_macs, fvcore_macs, parameters, torch_macs
+from suite.fold import Fold
+from suite.simulate import simulate
+from suite.work import WORK
 from variants.contract import Grid
 
 SIZE = Grid(32, 48)
@@ -42,6 +48,31 @@ def test_counts_of_every_design_agree_on_large_images(turn: int, name: str) -> N
     task, size = (("classification", Grid(1024, 1024)), ("segmentation", Grid(1056, 1536)))[turn % 2]
     network = on_meta(replace(design, layout=replace(layout, depths=depths)).build, task, 5, size)
     assert fvcore_macs(network, size) == torch_macs(network, size) == formula_macs(network, size) > 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_operator_of_every_design_has_a_cost_or_is_free(name: str) -> None:
+    design, fold, called = shrunk(designs.find(name)), Fold(), set[str]()
+    for task, mode in product(("classification", "segmentation"), ("inference", "train")):
+        called |= simulate(design, task, 5, Grid(64, 64), mode=mode, fold=fold).operators.keys()
+    assert not {work.name for work in WORK.values() if work.name in called and not work.known}
+
+
+@pytest.mark.parametrize(
+    ("run", "each"),
+    [
+        (F.hardswish, 1),
+        (F.logsigmoid, 1),
+        (lambda x: x.clone().masked_fill_(x > 0, 0.0), 2),
+        (lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True), 4),
+        (lambda x: F.pad(x, (1, 1)).roll(1, 2), 0),
+    ],
+)
+def test_what_torch_does_not_call_pointwise_is_counted_too(run: Any, each: int) -> None:
+    images, account = torch.zeros(1, 3, 8, 8), Account()
+    with account:
+        run(images)
+    assert account.other_flops == each * images.numel()
 
 
 def test_counts_of_a_convolutional_network_agree() -> None:
