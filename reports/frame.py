@@ -92,8 +92,8 @@ def _one(group: list[Row]) -> Row:
     said = f"{', '.join(names)} ({len(marked)} of {len(group)})" if marked else ""
     first |= {"repeats": tuple(values) if len(values) > 1 else (), "marks": said, "interval": ""}
     first["ids"] = tuple(row["id"] for row in group)
-    if not values:
-        return first | {"n": len(group)}
+    if not values:  # of trainings that failed, the seed is no setting
+        return first | {"n": len(group)} | ({"seed": None} if first["quantity"] == "accuracy" else {})
     return first | (_over_seeds(group, values) if first["quantity"] == "accuracy" else _over_processes(group, values))
 
 

@@ -162,6 +162,20 @@ def test_only_designs_that_saw_as_many_images_are_compared() -> None:
     assert alone["vit"]["Group"].why == "no other design that saw as many images has several seeds"
 
 
+def test_seeds_that_failed_stand_beside_the_scores_of_the_others() -> None:
+    plateau = {"never_left": Metric(0.0, "")}
+    ok = [replace(r, metrics=r.metrics | plateau) for r in learnt("linear", [0.9, 0.91, 0.5, 0.5])]
+    lost = [made(r.case, {}, status=status, reason="x") for r, status in zip(ok[2:], ["diverged", "nan"], strict=True)]
+    found = tables([*ok[:2], *lost, *learnt("vit", [0.7, 0.72])])
+    linear = found["accuracy-0"]["linear"]
+    assert (linear["Seeds"].text, linear["Seeds"].value) == ("2 of 4", 2)
+    assert linear["Seeds"].under == "90.0 91.0; 1 diverged, 1 not finite"
+    assert linear["Never left the plateau"].text == "50.0 %"
+    assert found["accuracy-0-apart"]["linear"]["Interval"].under == "1 diverged, 1 not finite"
+    vit = found["accuracy-0"]["vit"]["Seeds"], found["accuracy-0-apart"]["vit"]["Interval"]
+    assert (vit[0].text, vit[1].under) == ("2", "")
+
+
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
     assert interquartile_mean([9.0, 1.0, 2.0, 4.0]) == 3.0
     values = [random.Random(3).random() for _ in range(16)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from reports.document import Block, Cell, Heading, Part, Piece, Say, Section, Ta
 from reports.document import Row as Line
 from reports.frame import Row, grouped, rows_of
 from reports.sections.apart import apart
-from reports.sections.cells import lost, measured
+from reports.sections.cells import NO_TIME, failed, failed_words, lost, measured
 from reports.sections.families import families
 from reports.sections.matrix import matrices
 from reports.sections.swiftness import fronts, swiftness
@@ -24,11 +25,11 @@ NOTE = (
     "Learnt is the share of the way from chance to ceiling, where the ceiling is known. An accuracy after minutes of "
     "training on small tasks says which designs can solve a task at all; it does not replace a long training. "
     "The plateau is the loss of whoever sees what there is but has not understood the task: shown are the share of "
-    "trainings that never left it, and after how many images the others did, in the mean. "
+    "trainings that never left it, those that diverged among them, and after how many images the others did, in "
+    "the mean. "
     "Boundary IoU: mIoU of the pixels within 2 % of the diagonal of a boundary (2103.16562): the detail of outlines. "
     "Foreground right: of the pixels that are no ground, the share named rightly; easy ground cannot raise it."
 )
-NO_TIME = frozenset({"not_reached", "too_slow"})  # left for want of time: counted, not listed
 OTHERS = (
     *DETAILS,
     "never_left",
@@ -39,6 +40,7 @@ OTHERS = (
     "native",
     "upsampled_x",
 )  # beside the scores
+DIVERGED = ("diverged", "nan")
 AT_EDGE = "the smallest or the largest rate that was tried: one beyond it may do better"
 
 
@@ -92,17 +94,29 @@ def _line(series: str, rows: Sequence[Row], metric: str, others: Sequence[str], 
     if metric not in by_metric:
         return Line((lost(failure) if failure else Cell(), *[Cell()] * (2 + len(others))), series)
     row = by_metric[metric]
-    n = max(len(row["repeats"]), 1)
-    seeds = Cell(str(n), " ".join(number(metric, v, row["unit"]).removesuffix(" %") for v in row["repeats"]), value=n)
+    failures = failed(rows)
     return Line(
         (
             measured(row),
-            seeds,
+            _seeds(row, failures),
             _learnt(by_metric, metric),
-            *(_other(by_metric[m], records) if m in by_metric else Cell() for m in others),
+            *(_other(_all_of(by_metric[m], failures), records) if m in by_metric else Cell() for m in others),
         ),
         series,
     )
+
+
+def _seeds(row: Row, failures: Counter[str]) -> Cell:
+    """How many the score is over, and their scores; of how many, and what became of the others, where some failed."""
+    n, scores = len(row["ids"]), (number(row["metric"], v, row["unit"]).removesuffix(" %") for v in row["repeats"])
+    under = "; ".join(filter(None, (" ".join(scores), failed_words(failures))))
+    return Cell(f"{n} of {n + failures.total()}" if failures else str(n), under, value=n)
+
+
+def _all_of(row: Row, failures: Counter[str]) -> Row:
+    """The row; what diverged has left no plateau, and counts among those that never did."""
+    n, diverged = len(row["ids"]), sum(failures[status] for status in DIVERGED)
+    return row | {"value": (n * row["value"] + diverged) / (n + diverged)} if row["metric"] == "never_left" else row
 
 
 def _other(row: Row, records: Mapping[str, Record]) -> Cell:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from reports.document import Cell
 from reports.frame import Row
 from reports.units import interval, number
 from reports.words import status_words
 
 ALONE = frozenset({"within one process", "one seed"})  # intervals over no repetition: marked, and never ranked by
+NO_TIME = frozenset({"not_reached", "too_slow"})  # left for want of time: no failure
 SMALL_PRINT = (
     "Small print: 95 % intervals. ¹ An interval within one process, or a single seed: it says nothing of other "
     "processes or seeds, so it ranks nothing. ² Disturbed while it was measured: point at it to see by what. “–”: this "
@@ -24,6 +28,17 @@ def measured(row: Row) -> Cell:
         return Cell(text + mark, why=why, value=value)
     low, high = float(row["low"]), float(row["high"])
     return Cell(text, interval(row["metric"], low, high, row["unit"]) + mark, "", why, value, low, high)
+
+
+def failed(rows: Iterable[Row]) -> Counter[str]:
+    """How many trainings failed, by their status."""
+    bad = {i: r["status"] for r in rows if r["status"] not in {"ok", *NO_TIME} for i in r["ids"]}
+    return Counter(bad.values())
+
+
+def failed_words(found: Counter[str]) -> str:
+    """`1 diverged, 1 not finite`."""
+    return ", ".join(f"{number} {status_words(status)}" for status, number in sorted(found.items()))
 
 
 def lost(row: Row, predicted: Row | None = None) -> Cell:
