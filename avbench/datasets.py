@@ -40,7 +40,8 @@ def tasks_of(name: str) -> list[dict[str, Any]]:
         else:
             tests = " ".join((*source.further, *source.groups))
             ceilings = {f"ceiling_{side}": source.ceiling(square(side)) for side in SIZES}
-            rows.append(row(source.name, about(name), task, source.classes, source.chance, ceilings, tests))
+            chance = source.chance(square(SIZES[0]))  # as at every larger size
+            rows.append(row(source.name, about(name), task, source.classes, chance, ceilings, tests))
     if problem and not rows:
         raise problem
     return rows

@@ -41,7 +41,7 @@ def test_a_record_holds_the_score_and_what_it_lies_between() -> None:
     top1 = metrics["top1"]
     assert 0.3 < top1.value < 1 and top1.n == metrics["test_images"].value == 359
     assert (top1.low or 1) < top1.value < (top1.high or 0)
-    assert metrics["chance"].value == source.chance and "ceiling" not in metrics
+    assert metrics["chance"].value == source.chance(Grid(16, 16)) and "ceiling" not in metrics
     assert (metrics["native"].value, metrics["upsampled_x"].value) == (8, 2)
     assert (metrics["images_seen"].value, metrics["lr"].value, metrics["never_left"].value) == (640, 3e-3, 0)
     assert metrics["images_to_leave"].value in (512, 640) and record.notes["plateau_loss"] == pytest.approx(

@@ -24,7 +24,7 @@ def test_a_guess_for_each_object_scores_chance_at_boundaries_too(family: str) ->
     guess = 1 + torch.multinomial(shares.double(), n, True, generator=torch.Generator().manual_seed(0))
     answer = torch.cat([torch.zeros(1, dtype=torch.int64), guess])[torch.from_numpy(objects).long()]
     found = score.miou(score.boundary_counts(answer, mask, source.classes)).value
-    assert found == pytest.approx(source.boundary_chance, abs=0.015)
+    assert found == pytest.approx(source.boundary_chance(SMALL), abs=0.015)
 
 
 @pytest.mark.parametrize("family", ["cue", "contour", "parts", "repeat"])
@@ -44,4 +44,4 @@ def test_the_plateaus_of_legend_and_of_classes() -> None:
     assert source.plateau == pytest.approx(keys.double().log().mean().item(), abs=0.025)
     for family in ("grating", "acuity", "relation"):
         scenes = load(f"scenes:{family}", "classification")
-        assert (scenes.plateau, scenes.boundary_chance) == (pytest.approx(entropy([1] * scenes.classes)), None)
+        assert (scenes.plateau, scenes.boundary_chance(SMALL)) == (pytest.approx(entropy([1] * scenes.classes)), None)

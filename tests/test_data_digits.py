@@ -16,7 +16,7 @@ def test_a_fifth_of_each_digit_is_held_out() -> None:
     assert train + test == 1797 and test / 1797 == pytest.approx(0.2, abs=0.002)
     _, labels = source.batch("test", range(test), Grid(8, 8))
     assert labels.bincount().tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
-    assert source.chance == 37 / test
+    assert source.chance(Grid(8, 8)) == 37 / test
     assert source.ceiling(Grid(8, 8)) is None
 
 

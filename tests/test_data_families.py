@@ -41,7 +41,7 @@ def test_the_ceiling_of_grating(side: int, expected: float) -> None:
     source = load("scenes:grating", "classification")
     assert source.ceiling(Grid(side, side)) == pytest.approx(expected, abs=5e-4)
     assert source.ceiling(Grid(2 * side, side)) == source.ceiling(Grid(side, side))
-    assert source.chance == 0.25
+    assert source.chance(SMALL) == 0.25
 
 
 def test_the_ceiling_of_grating_is_the_share_of_visible_stripes() -> None:
@@ -103,7 +103,7 @@ def test_the_chance_of_cue_is_what_a_coin_scores() -> None:
     _, mask = source.batch("test", range(1000), Grid(32, 32))
     coin = torch.randint(1, 3, mask.shape, generator=torch.Generator().manual_seed(0))
     miou, right = counted(torch.where(mask > 0, coin, 0), mask, 3)
-    assert miou == pytest.approx(source.chance, abs=0.01)
+    assert miou == pytest.approx(source.chance(SMALL), abs=0.01)
     assert right == pytest.approx(0.5, abs=0.01)
 
 
@@ -215,7 +215,7 @@ def test_the_chance_of_legend_is_what_a_guess_scores() -> None:
     _, mask = draw(scene, Grid(32, 32))
     guess = torch.randint(1, 5, mask.shape, generator=torch.Generator().manual_seed(0))
     miou, right = counted(torch.where(mask > 0, guess, 0), mask, 5)
-    assert miou == pytest.approx(source.chance, abs=0.01)
+    assert miou == pytest.approx(source.chance(SMALL), abs=0.01)
     assert right == pytest.approx(0.25, abs=0.01)
     slot, there = keys(scene)
     some = 1 + slot[:, :1, None].expand_as(mask)  # the slot of the first key, which is always there
@@ -343,7 +343,15 @@ def test_the_chance_of_contour_and_of_repeat_is_what_the_best_coin_scores(family
     for q in (share, share - 0.15, share + 0.15):
         answer = torch.where(thrown < q, 1, 2)
         found.append(counted(torch.where(mask > 0, answer, 0), mask, 3)[0])
-    assert found[0] == pytest.approx(source.chance, abs=0.01) and found[0] == max(found)
+    assert found[0] == pytest.approx(source.chance(SMALL), abs=0.01) and found[0] == max(found)
+
+
+@pytest.mark.parametrize(("side", "chance"), [(16, 1), (22, 1), (23, 4 / 7)])
+def test_chance_is_certain_where_dashes_of_contour_are_too_thin_for_the_mask(side: int, chance: float) -> None:
+    source, size = load("scenes:contour", "segmentation"), Grid(side, side)
+    _, mask = source.batch("test", range(100), size)
+    assert (source.chance(size), source.boundary_chance(size)) == (chance, chance)
+    assert mask.any() == (chance < 1)
 
 
 def test_curves_keep_apart_within_the_image_and_are_as_long_as_they_say() -> None:
@@ -378,13 +386,17 @@ def test_names_tell_parts() -> None:
     assert right > 0.99 and miou > 0.98
 
 
-def test_the_chance_of_parts_is_what_a_guess_by_area_scores() -> None:
-    source = load("scenes:parts", "segmentation")
-    _, mask = source.batch("test", range(400), Grid(96, 96))
-    share = mask.flatten().bincount(minlength=6)[1:].cumsum(0).double()
+@pytest.mark.parametrize("side", [14, 16, 24, 96])
+def test_the_chance_of_parts_is_what_a_guess_by_area_scores(side: int) -> None:
+    """Also where bars, or rings too, are too thin for the mask."""
+    source, size = load("scenes:parts", "segmentation"), Grid(side, side)
+    _, mask = source.batch("test", range(400), size)
+    count = mask.flatten().bincount(minlength=6)[1:]
+    assert count.count_nonzero() == {14: 3, 16: 4}.get(side, 5)
     thrown = torch.rand(mask.shape, generator=torch.Generator().manual_seed(0))
+    share = count.cumsum(0).double()
     guess = 1 + torch.bucketize(thrown, share / share[-1])
-    assert counted(torch.where(mask > 0, guess, 0), mask, 6)[0] == pytest.approx(source.chance, abs=0.01)
+    assert counted(torch.where(mask > 0, guess, 0), mask, 6)[0] == pytest.approx(source.chance(size), abs=0.01)
 
 
 def test_novel_scenes_of_parts_are_those_of_test_in_colours_that_training_never_saw() -> None:

@@ -54,7 +54,7 @@ def light(images: torch.Tensor) -> torch.Tensor:
 def test_class_folders(tmp_path: Path) -> None:
     source = load(f"folder:{classes(tmp_path)}", "classification")
     assert isinstance(source, Labelled)
-    assert (source.classes, source.names, source.chance) == (2, ["blue", "red"], 0.5)
+    assert (source.classes, source.names, source.chance(SIZE)) == (2, ["blue", "red"], 0.5)
     assert (source.count("train"), source.count("test")) == (16, 4)
     images, labels = source.batch("test", range(4), SIZE)
     assert sorted(labels.tolist()) == [0, 0, 1, 1]
@@ -115,7 +115,7 @@ def test_segmentation_pads_and_ignores(tmp_path: Path) -> None:
     source = load(f"folder:{masked(tmp_path)}", "segmentation")
     assert isinstance(source, Masked)
     assert (source.classes, source.count("train"), source.count("test")) == (2, 8, 2)
-    assert source.chance == pytest.approx(4 / 7 / 2)  # all ground: IoU 4/7 and 0
+    assert source.chance(SIZE) == pytest.approx(4 / 7 / 2)  # all ground: IoU 4/7 and 0
     assert source.plateau == pytest.approx(4 / 7 * log(7 / 4) + 3 / 7 * log(7 / 3))
     images, target = source.batch("test", [1], Grid(16, 16))
     assert (target[0, 8:] == IGNORE).all() and (target[0, :8, 14:] == IGNORE).all()

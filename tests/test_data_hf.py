@@ -76,7 +76,7 @@ def test_hf_tests_on_the_first_split_that_has_all_targets(tmp_path: Path, task: 
 
 def test_hf_masks(tmp_path: Path) -> None:
     source = load(f"hf:{saved(tmp_path, 'train', 'test', masks=True)}", "segmentation")
-    assert (source.classes, source.count("test"), source.chance) == (2, 10, 0.25)
+    assert (source.classes, source.count("test"), source.chance(SIZE)) == (2, 10, 0.25)
     assert source.batch("test", [3], Grid(12, 16))[1][0, 0].tolist() == [0] * 8 + [1] * 8
 
 

@@ -104,7 +104,7 @@ def test_pets_have_breeds(tmp_path: Path) -> None:
     source = load(f"pets:{pets(tmp_path)}", "classification")
     assert isinstance(source, Labelled)
     assert source.names == ["american_bulldog", "Bengal"]
-    assert (source.count("train"), source.count("test"), source.chance) == (3, 2, 0.5)
+    assert (source.count("train"), source.count("test"), source.chance(SIZE)) == (3, 2, 0.5)
     images, labels = source.batch("test", [0, 1], SIZE)
     assert torch.equal(light(images)[:, 0, 0] < 100, labels == 1)
 
@@ -114,7 +114,7 @@ def test_pets_have_trimaps(tmp_path: Path) -> None:
     assert (source.classes, source.count("train"), source.count("test")) == (2, 3, 2)
     _, target = source.batch("test", [0], SIZE)
     assert target[0, 0].tolist() == [0, 0, IGNORE, 1, 1, 1, 1, 1]
-    assert source.chance == pytest.approx(5 / 7 / 2)  # all pet: IoU 5/7 and 0
+    assert source.chance(SIZE) == pytest.approx(5 / 7 / 2)  # all pet: IoU 5/7 and 0
 
 
 def test_voc(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_voc(tmp_path: Path) -> None:
     assert (source.classes, source.count("train"), source.count("test")) == (21, 2, 1)
     _, target = source.batch("test", [0], SIZE)
     assert target[0, 0].tolist() == [0, 0, 0, IGNORE, 20, 20, 20, 20]
-    assert source.chance == pytest.approx(4 / 7 / 2)
+    assert source.chance(SIZE) == pytest.approx(4 / 7 / 2)
 
 
 def test_ade20k_begins_at_one(tmp_path: Path) -> None:

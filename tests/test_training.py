@@ -51,7 +51,6 @@ class Squares:
     name: str = "squares"
     task: str = "segmentation"
     classes: int = 2
-    chance: float = 0.5
     ground: int | None = None
     plateau: float | None = None
     shift: float = 0.1

@@ -39,7 +39,6 @@ class Dataset(Generic[Target]):
 
     resizing: ClassVar[str]
     ground: int | None = None
-    boundary_chance: float | None = None
     shift = 1 / 16
     augments: tuple[str, ...] = ("flip", "crop", "color")
     further: tuple[str, ...] = ()

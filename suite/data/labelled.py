@@ -25,11 +25,13 @@ class Labelled(Dataset[int]):
         super().__init__(name, items)
         self.names, self.classes = list(names), len(names)
 
-    @property
-    def chance(self) -> float:
-        """The share of the most frequent class among the test images."""
+    def chance(self, size: Grid) -> float:
+        """The share of the most frequent class among the test images, at any size."""
         labels = [label for _, label in self.items["test"]]
         return max(Counter(labels).values()) / len(labels)
+
+    def boundary_chance(self, size: Grid) -> None:
+        """Classes have no boundaries."""
 
     @property
     def plateau(self) -> float | None:

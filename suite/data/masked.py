@@ -27,7 +27,6 @@ class Masked(Dataset[Picture]):
     """A Source for segmentation."""
 
     task = "segmentation"
-    boundary_chance = 0.0  # an answer of one class has no boundary
     resizing = "bicubic to the longer side, then padded; masks by nearest neighbour"
 
     def __init__(
@@ -68,11 +67,14 @@ class Masked(Dataset[Picture]):
         no = left_out(self.ground, self.classes)
         return entropy(count for number, count in enumerate(self.tested.tolist()) if number != no)
 
-    @property
-    def chance(self) -> float:
-        """The mIoU of the answer that every pixel of the test images is of their most frequent class."""
+    def chance(self, size: Grid) -> float:
+        """The mIoU of the answer that every pixel of the test images, as they are, is of their most frequent class."""
         count = self.tested
         return float(count.max() / max(count.sum(), 1) / max(np.count_nonzero(count), 1))
+
+    def boundary_chance(self, size: Grid) -> float:
+        """An answer of one class has no boundary."""
+        return 0.0
 
     def numbers_in(self, pair: Pair) -> np.ndarray:
         """`256`: how many pixels of the mask hold each number. ValueError if one of them is no class."""

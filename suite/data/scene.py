@@ -91,8 +91,8 @@ class Family(Protocol):
 
     TASK: str
     NAMES: tuple[str, ...]  # of the classes
-    CHANCE: float  # the score of a guess, as the file's docstring derives it
     PLATEAU: float  # the loss of whoever has not understood the task: Source.plateau
+    chance: Callable[[Grid], float]  # the score of a guess, as the file's docstring derives it
     ceiling: Callable[[Grid], float | None]
     describe: Callable[[Dice], Scene]
 

@@ -47,16 +47,8 @@ class Source(Protocol):
     @property
     def classes(self) -> int: ...
     @property
-    def chance(self) -> float:
-        """The score of a guess: top-1 for classification, mIoU for segmentation."""
-
-    @property
     def ground(self) -> int | None:
         """The class of a pixel where nothing is; None where every class is of something, and for classification."""
-
-    @property
-    def boundary_chance(self) -> float | None:
-        """The boundary IoU of the same guess; None for classification."""
 
     @property
     def plateau(self) -> float | None:
@@ -96,6 +88,12 @@ class Source(Protocol):
 
     def group(self, split: str, indices: Sequence[int]) -> Tensor:
         """`b` in int64: the place in `groups` of each image's group, whatever its size. Zeros where groups is ()."""
+
+    def chance(self, size: Grid) -> float:
+        """The score of a guess at images of this size: top-1 for classification, mIoU for segmentation."""
+
+    def boundary_chance(self, size: Grid) -> float | None:
+        """The boundary IoU of the same guess; None for classification."""
 
     def ceiling(self, size: Grid) -> float | None:
         """The best score that images of this size allow, in the unit of `chance`; None where nobody knows."""

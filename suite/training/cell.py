@@ -169,8 +169,8 @@ class Cell:
     def known(self, source: Source, size: Grid) -> Metrics:
         """What is known of the test before anyone takes it; what nobody knows is left out."""
         native, grown = source.native("test"), source.upsampled("test", size)
-        known = {"chance": source.chance, "boundary_chance": source.boundary_chance, "ceiling": source.ceiling(size)}
-        known |= {"native": native, "upsampled_x": grown}
+        known = {"chance": source.chance(size), "boundary_chance": source.boundary_chance(size)}
+        known |= {"ceiling": source.ceiling(size), "native": native, "upsampled_x": grown}
         units = {"native": "px", "upsampled_x": "×"}
         return {name: Metric(value, units.get(name, "")) for name, value in known.items() if value is not None}
 

@@ -23,13 +23,18 @@ from suite.data.shapes import Landolt
 from suite.data.words import NO_WORD, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "classification", 1 / 4, log(4)
+TASK, PLATEAU = "classification", log(4)
 NAMES = ("open to the right", "open below", "open to the left", "open above")
 GROUPS = ("small", "middle", "large")
 SMALLEST, LARGEST = 0.1, 0.8  # diameters
 CONTRAST = (0.4, 0.5)  # of the ring, brighter or darker than the ground
 NOISE = 0.2
 CEILING = {16: 0.6529, 24: 0.7818, 32: 0.8638, 48: 0.951, 64: 0.9851, 96: 0.9991, 128: 1.0}
+
+
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 1 / 4
 
 
 def ceiling(size: Grid) -> float | None:

@@ -7,7 +7,8 @@ Classes: 0 the ground and the dot, 1 the dashes of the dot's curve, 2 those of t
 
     chance = 4/7, the best mIoU of a guess that knows every dash and tosses a coin for its class: with class 1 for the
              share q, its IoU is q / (1 + 2q), and that of class 2 is 2 (1 - q) / (3 - q); their sum is largest, 5/7,
-             at q = 1/5, and the ground is right
+             at q = 1/5, and the ground is right. Below 23 pixels no dash covers half of a pixel: all is ground, and
+             chance is 1
     plateau = ln 3 - 2/3 ln 2, the entropy of one dash in three
     ceiling = 1, as far as the dashes can be seen, from about 48 pixels on
 
@@ -30,7 +31,7 @@ from suite.data.shapes import Bar, Regular
 from suite.data.words import COLOURS, HUES, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "segmentation", 4 / 7, log(3) - 2 / 3 * log(2)
+TASK, PLATEAU = "segmentation", log(3) - 2 / 3 * log(2)
 NAMES = ("ground", "the dot's curve", "other curves")
 LENGTHS = (8, 11, 14)  # dashes of each curve
 GROUPS = tuple(f"dashes{n}" for n in LENGTHS)
@@ -43,6 +44,11 @@ BEND, TWIST = 2.4, 1.2  # radians: how far a curve turns from its first dash to 
 GAP = 0.04  # between the middles of dashes of two curves, which then do not touch
 TRIES = 28
 DIRECT = "donot_use_mm_for_euclid_dist"  # a product of matrices may round differently in another batch
+
+
+def chance(size: Grid) -> float:
+    """Nothing is left to tell where a dash covers less than half of any pixel."""
+    return 4 / 7 if DASH * WIDTH * min(size.y, size.x) ** 2 > 1 / 2 else 1.0
 
 
 def ceiling(size: Grid) -> float | None:

@@ -26,12 +26,17 @@ from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, REGULAR
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "segmentation", 5 / 9, log(2)
+TASK, PLATEAU = "segmentation", log(2)
 NAMES = ("ground", "like the patch", "unlike the patch")
 OBJECTS = 5
 CELLS = 3  # a side: objects lie in different cells, and none in the patch's
 RADII = (0.11, 0.155)
 PATCH = 0.25  # side of the patch
+
+
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 5 / 9
 
 
 def ceiling(size: Grid) -> float:

@@ -18,18 +18,23 @@ from suite.data.shapes import Blob
 from suite.data.words import NO_WORD, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "classification", 1 / 4, log(4)
+TASK, PLATEAU = "classification", log(4)
 NAMES = ("upright", "leaning right", "level", "leaning left")  # the stripes
 BLOB = list(SHAPES).index("blob")
 COARSE, FINE = 4, 512  # cycles a side
 RADIUS, WAVE = 0.36, 0.12  # of the largest blob, before its outline waves; and how high each of two waves may be
 
 
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 1 / 4
+
+
 def ceiling(size: Grid) -> float:
     """The share of images whose stripes can be seen, plus a guess at the others."""
     seen = log(FINEST * min(size.y, size.x) / COARSE) / log(FINE / COARSE)
     seen = min(max(seen, 0.0), 1.0)
-    return seen + (1 - seen) * CHANCE
+    return seen + (1 - seen) * chance(size)
 
 
 def describe(dice: Dice) -> Scene:

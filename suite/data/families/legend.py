@@ -28,7 +28,7 @@ from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, REGULAR
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "segmentation", 11 / 35, log(24) / 4
+TASK, PLATEAU = "segmentation", log(24) / 4
 SLOTS = 4
 NAMES = ("ground", *(f"slot {slot + 1}" for slot in range(SLOTS)))
 GROUPS = tuple(f"keys{k + 1}" for k in range(SLOTS))
@@ -37,6 +37,11 @@ LEGEND = 0.24  # height of what the objects leave to the legend
 OBJECTS = 8
 ROWS, COLUMNS = 3, 3
 RADII = (0.1, 0.125)
+
+
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 11 / 35
 
 
 def ceiling(size: Grid) -> float:

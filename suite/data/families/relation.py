@@ -28,7 +28,7 @@ from suite.data.things import free, regular, things
 from suite.data.words import COLOURS, REGULAR
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "classification", 1 / 8, log(8)
+TASK, PLATEAU = "classification", log(8)
 NAMES = ("right", "lower right", "below", "lower left", "left", "upper left", "above", "upper right")
 HALF = 0.5  # of the side: the width of what training uses
 RADII = (0.06, 0.09)
@@ -38,6 +38,11 @@ GAP = 0.19  # between the centres of any two objects
 OTHERS = 3  # objects at most, of other colours; how many is chance, because that eases learning
 RED, BLUE = (list(COLOURS).index(name) for name in ("red", "blue"))
 OTHER_HUES = tuple(i for i in range(len(COLOURS)) if i not in (RED, BLUE))
+
+
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 1 / 8
 
 
 def ceiling(size: Grid) -> float:

@@ -32,7 +32,7 @@ from suite.data.things import in_cells, regular, things
 from suite.data.words import HUES, SHAPES
 from variants.contract import Grid
 
-TASK, CHANCE, PLATEAU = "segmentation", 218 / 387, (9 * log(3) - 2 * log(2)) / 13
+TASK, PLATEAU = "segmentation", (9 * log(3) - 2 * log(2)) / 13
 NAMES = ("ground", "once", "twice")
 OBJECTS = ((0, 2), (0, 2), (0, 3), (1, 2), (1, 3), (1, 3))  # outer and inner colour of each, of a scene's four
 TWICE = (2, 2, 1, 1, 2, 2)  # how often it occurs, where it does
@@ -41,6 +41,11 @@ GROUPS = tuple(f"objects{n}" for n in NUMBERS)
 CELLS = 3  # a side: objects lie in different cells
 RADII = (0.135, 0.16)
 CORE = 0.62  # of the radius
+
+
+def chance(size: Grid) -> float:
+    """At any size."""
+    return 218 / 387
 
 
 def ceiling(size: Grid) -> float:

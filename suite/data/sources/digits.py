@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from sklearn.datasets import load_digits
@@ -23,7 +22,6 @@ class Digits:
 
     name, task, classes = "digits", "classification", 10
     ground: int | None = None
-    boundary_chance: float | None = None
     shift = 1 / 16  # half a pixel of the scan
     augments: tuple[str, ...] = ("crop", "color")  # mirrored, a digit is none
     resizing = "bicubic, both sides"
@@ -38,8 +36,7 @@ class Digits:
         train, test = divided(names, self.label.tolist())
         self.places = {"train": torch.tensor(train), "test": torch.tensor(test)}
 
-    @cached_property
-    def chance(self) -> float:
+    def chance(self, size: Grid) -> float:
         """The share of the most frequent digit among those held out."""
         test = self.label[self.places["test"]]
         return test.bincount().max().item() / len(test)
@@ -47,6 +44,9 @@ class Digits:
     @property
     def plateau(self) -> float | None:
         return entropy(self.label[self.places["train"]].bincount().tolist())
+
+    def boundary_chance(self, size: Grid) -> float | None:
+        return None
 
     def ceiling(self, size: Grid) -> float | None:
         return None

@@ -46,15 +46,6 @@ class Scenes:
         return len(self.module.NAMES)
 
     @property
-    def chance(self) -> float:
-        return self.module.CHANCE
-
-    @property
-    def boundary_chance(self) -> float | None:
-        """Whoever knows where objects are knows their boundaries, and guesses there as elsewhere."""
-        return self.chance if self.task == "segmentation" else None
-
-    @property
     def plateau(self) -> float | None:
         return self.module.PLATEAU
 
@@ -78,6 +69,13 @@ class Scenes:
     def group(self, split: str, indices: Sequence[int]) -> Tensor:
         scene = self.scene(split, indices)
         return torch.zeros_like(scene.label) if scene.group is None else scene.group
+
+    def chance(self, size: Grid) -> float:
+        return self.module.chance(size)
+
+    def boundary_chance(self, size: Grid) -> float | None:
+        """Whoever knows where objects are knows their boundaries, and guesses there as elsewhere."""
+        return self.chance(size) if self.task == "segmentation" else None
 
     def ceiling(self, size: Grid) -> float | None:
         return self.module.ceiling(size)
