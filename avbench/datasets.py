@@ -29,21 +29,21 @@ def listing(name: str = "") -> list[dict[str, Any]]:
 def tasks_of(name: str) -> list[dict[str, Any]]:
     """What is known of each task of a source. ValueError if there is none."""
     from suite.case import TASKS
-    from suite.data.source import load
+    from suite.data.source import load, telling
 
-    rows, problem = [], None
+    rows, problems = [], list[ValueError]()
     for task in TASKS:
         try:
             source = load(name, task)
         except ValueError as error:
-            problem = problem or error
+            problems.append(error)
         else:
             tests = " ".join((*source.further, *source.groups))
             ceilings = {f"ceiling_{side}": source.ceiling(square(side)) for side in SIZES}
             chance = source.chance(square(SIZES[0]))  # as at every larger size
             rows.append(row(source.name, about(name), task, source.classes, chance, ceilings, tests))
-    if problem and not rows:
-        raise problem
+    if not rows:
+        raise telling(problems)
     return rows
 
 

@@ -172,23 +172,23 @@ class Request:
 def data_of(name: str, tasks: tuple[str, ...], augment: str = "shift") -> Data:
     """What is known of the data before any image is read. ValueError if no task can be learnt from it, or not so."""
     from suite.axes import Data, Known
-    from suite.data.source import load
+    from suite.data.source import load, telling
     from suite.training.augment import require
     from suite.training.exam import asked
 
-    known, refused = {}, {}
+    known, refused = {}, dict[str, ValueError]()
     for task in tasks:
         try:
             source = load(name, task, 0)
         except ValueError as error:
-            refused[task] = str(error)
+            refused[task] = error
         else:
             require(source, augment)
             examined = sum(asked(source, split) for split in ("test", *source.further))
             known[task] = Known(source.name, source.classes, examined)
     if refused and not known:
-        raise ValueError(next(iter(refused.values())))
-    return Data(name, known, refused)
+        raise telling(list(refused.values()))
+    return Data(name, known, {task: str(error) for task, error in refused.items()})
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:

@@ -14,6 +14,7 @@ from PIL import Image
 from avbench import sheet
 from avbench.cli import main
 from avbench.datasets import listing
+from avbench.request import data_of
 from suite.data.source import names_in
 from suite.data.sources.scenes import FAMILIES
 
@@ -24,6 +25,11 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         main(["data", *arguments])
     out, error = capsys.readouterr()
     return int(ended.value.code or 0), out, error
+
+
+def picture(path: Path, light: int = 0, mode: str = "RGB") -> None:
+    path.parent.mkdir(exist_ok=True)
+    Image.new(mode, (4, 4), light).save(path)
 
 
 def test_every_source_and_family_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +69,23 @@ def test_a_row_says_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
 def test_refusals(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str) -> None:
     code, out, error = call(capsys, *arguments)
     assert (code, out) == (2, "") and error.startswith(f"avbench: {sentence}")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", ""])
+def test_a_broken_mask_is_named_whatever_the_other_task_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    for place in range(2):
+        picture(tmp_path / "images" / f"{place}.png")
+        picture(tmp_path / "masks" / f"{place}.png", place, mode="L")
+    if mode:
+        picture(tmp_path / "masks" / "0.png", mode=mode)
+    else:
+        (tmp_path / "masks" / "0.png").write_bytes(b"")
+    code, _, error = call(capsys, f"folder:{tmp_path}")
+    assert code == 2 and error.startswith(f"avbench: {tmp_path}/masks/0.png ")
+    with pytest.raises(ValueError, match=f"^{tmp_path}/masks/0.png "):
+        data_of(f"folder:{tmp_path}", ("classification", "segmentation"))
 
 
 def test_a_sheet_shows_images_masks_boxes_and_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

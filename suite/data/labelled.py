@@ -10,7 +10,7 @@ import numpy as np
 
 from suite.data.dataset import Dataset, Example
 from suite.data.pictures import Picture, colour, filled, pictures_in
-from suite.data.source import entropy
+from suite.data.source import OtherTask, entropy
 from variants.contract import Grid
 
 
@@ -67,7 +67,7 @@ def class_pictures(folder: Path) -> list[tuple[Path, str]]:
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     names = [p.name for p in folders]
     if {"images", "masks"} <= set(names):
-        raise ValueError(f"{folder} holds images/ and masks/, so it is for segmentation: take that task")
+        raise OtherTask(f"{folder} holds images/ and masks/, so it is for segmentation: take that task")
     if not folders:
         raise ValueError(f"{folder} holds no class folders: put the pictures of each class into a folder of their own")
     if len(folders) == 1:

@@ -108,6 +108,15 @@ class Source(Protocol):
         """
 
 
+class OtherTask(ValueError):
+    """The data are for another task than the asked one."""
+
+
+def telling(problems: Sequence[ValueError]) -> ValueError:
+    """Of what stands against each task, the first that is about the data themselves, if any is."""
+    return next((problem for problem in problems if not isinstance(problem, OtherTask)), problems[0])
+
+
 def left_out(ground: int | None, classes: int) -> int | None:
     """The class that no image is asked to tell from the others: the ground, if there are several others."""
     return ground if classes > 2 else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from suite.data.layout import root_of
 from suite.data.masked import Masked, paired
 from suite.data.pictures import VOID
-from suite.data.source import Source
+from suite.data.source import OtherTask, Source
 
 CLASSES = 150
 FOLDERS = {"train": "training", "test": "validation"}
@@ -20,7 +20,7 @@ FOLDERS = {"train": "training", "test": "validation"}
 def source(detail: str, task: str, seed: int) -> Source:
     """The pictures and masks; the seed changes nothing. ValueError says what is missing."""
     if task != "segmentation":
-        raise ValueError(f"ade20k holds masks, no classes for {task}: take segmentation")
+        raise OtherTask(f"ade20k holds masks, no classes for {task}: take segmentation")
     holds = [f"{kind}/{folder}" for kind in ("images", "annotations") for folder in FOLDERS.values()]
     root = root_of("ade20k", detail, holds)
     items = {split: paired(root / "images" / name, root / "annotations" / name) for split, name in FOLDERS.items()}

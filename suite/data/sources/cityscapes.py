@@ -14,7 +14,7 @@ from pathlib import Path
 from suite.data.layout import partner, root_of
 from suite.data.masked import Masked
 from suite.data.pictures import VOID
-from suite.data.source import Source
+from suite.data.source import OtherTask, Source
 
 IDS = 34
 SCORED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # road, sidewalk, ... bicycle
@@ -24,7 +24,7 @@ FOLDERS = {"train": "train", "test": "val"}
 def source(detail: str, task: str, seed: int) -> Source:
     """The pictures and masks; the seed changes nothing. ValueError says what is missing."""
     if task != "segmentation":
-        raise ValueError(f"cityscapes holds masks, no classes for {task}: take segmentation")
+        raise OtherTask(f"cityscapes holds masks, no classes for {task}: take segmentation")
     holds = [f"{kind}/{folder}" for kind in ("leftImg8bit", "gtFine") for folder in FOLDERS.values()]
     root = root_of("cityscapes", detail, holds)
     numbers = "labelTrainIds" if next((root / "gtFine").glob("*/*/*_labelTrainIds.png"), None) else "labelIds"

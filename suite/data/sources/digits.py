@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from suite.data.device import sent
-from suite.data.source import Source, entropy, normalised
+from suite.data.source import OtherTask, Source, entropy, normalised
 from suite.data.split import divided
 from variants.contract import Grid
 
@@ -76,5 +76,5 @@ def source(detail: str, task: str, seed: int) -> Source:
     if detail:
         raise ValueError(f"digits takes no detail, so digits:{detail} means nothing: take digits")
     if task != "classification":
-        raise ValueError(f"digits has classes but no masks for {task}: take scenes, or folder:PATH with masks")
+        raise OtherTask(f"digits has classes but no masks for {task}: take scenes, or folder:PATH with masks")
     return Digits()

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from suite.data.labelled import Labelled
 from suite.data.masked import Masked
-from suite.data.source import Source
+from suite.data.source import OtherTask, Source
 from suite.data.split import divided
 
 HELD_OUT = ("test", "validation", "val")
@@ -63,7 +63,7 @@ def source(detail: str, task: str, seed: int) -> Source:
 def columns(name: str, images: Sequence[str], targets: Sequence[str], lacks: str) -> tuple[str, str]:
     """The columns of pictures and of targets. ValueError if there is none of either."""
     if not images or not targets:
-        raise ValueError(f"{name} has {lacks if images else 'no column of type Image'}: take another data set or task")
+        raise OtherTask(f"{name} has {lacks if images else 'no column of type Image'}: take another data set or task")
     return images[0], targets[0]
 
 

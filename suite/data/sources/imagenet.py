@@ -9,13 +9,13 @@ from __future__ import annotations
 from suite.data.labelled import Labelled, in_class_folders
 from suite.data.layout import root_of
 from suite.data.pictures import pictures_in
-from suite.data.source import Source
+from suite.data.source import OtherTask, Source
 
 
 def source(detail: str, task: str, seed: int) -> Source:
     """The pictures and classes; the seed changes nothing. ValueError says what is missing."""
     if task != "classification":
-        raise ValueError(f"imagenet has classes but no masks for {task}: take classification")
+        raise OtherTask(f"imagenet has classes but no masks for {task}: take classification")
     root = root_of("imagenet", detail, ("train", "val"))
     train, val = root / "train", root / "val"
     if flat := pictures_in(val):

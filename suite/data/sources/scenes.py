@@ -11,7 +11,7 @@ from torch import Tensor
 
 from suite.data.dice import Dice
 from suite.data.scene import Family, Scene, draw_into
-from suite.data.source import Source, found, names_in, normalised
+from suite.data.source import OtherTask, Source, found, names_in, normalised
 from variants.contract import Grid
 
 FAMILIES = "suite.data.families"
@@ -120,5 +120,5 @@ def source(detail: str, task: str, seed: int) -> Source:
     family = detail or DEFAULT[task]
     if family_named(family).TASK != task:
         fitting = " or ".join(f"scenes:{f}" for f in names_in(FAMILIES) if family_named(f).TASK == task)
-        raise ValueError(f"scenes:{family} is not for {task}: take {fitting}")
+        raise OtherTask(f"scenes:{family} is not for {task}: take {fitting}")
     return Scenes(family, seed)

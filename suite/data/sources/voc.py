@@ -13,7 +13,7 @@ from pathlib import Path
 
 from suite.data.layout import lines, partner, root_of
 from suite.data.masked import Masked
-from suite.data.source import Source
+from suite.data.source import OtherTask, Source
 
 CLASSES = 21  # the ground is one
 LISTS = {"train": "ImageSets/Segmentation/train.txt", "test": "ImageSets/Segmentation/val.txt"}
@@ -22,7 +22,7 @@ LISTS = {"train": "ImageSets/Segmentation/train.txt", "test": "ImageSets/Segment
 def source(detail: str, task: str, seed: int) -> Source:
     """The pictures and masks; the seed changes nothing. ValueError says what is missing."""
     if task != "segmentation":
-        raise ValueError(f"voc holds pictures of several objects each, none for {task}: take segmentation")
+        raise OtherTask(f"voc holds pictures of several objects each, none for {task}: take segmentation")
     root = root_of("voc", detail, ("JPEGImages", "SegmentationClass", *LISTS.values()))
     items = {split: pairs(root, root / listed) for split, listed in LISTS.items()}
     return Masked(f"voc:{root}", items, {number: number for number in range(CLASSES)}, ground=0)
