@@ -75,7 +75,7 @@ def brief(planned: Planned, times: int) -> dict[str, Any]:
     case = planned.case
     return network(case) | {
         "px": case.resolution,
-        "case": told(case),
+        "case": f"{told(case)} (by {planned.bound})" if planned.bound else told(case),
         "x": times,
         "MACs": planned.macs,
         "peak": planned.peak_bytes,
@@ -126,6 +126,7 @@ def row(planned: Planned) -> dict[str, Any]:
         "mode": case.mode,
         "batch": case.batch,
         "fills_memory": case.fills_memory,
+        "bound": planned.bound,
         "device": case.device,
         "dtype": case.dtype,
         "backend": case.backend,

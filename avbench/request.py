@@ -47,7 +47,9 @@ class Request:
     )
     classes: int | None = option(None, "By default as many as the data has.", NETWORKS)
     batch: str = option(
-        "1", "Images at once, for memory and latency; max: the largest power of 2 that should fit.", WORK
+        "1",
+        "Images at once, for memory and latency; max: the largest power of 2 that should fit in memory and time.",
+        WORK,
     )
     device: str = option("", "cpu, cuda, cuda:1; by default cuda where there is one.", WORK)
     dtype: str = option("float32", "float32, bfloat16, float16.", WORK)

@@ -4,7 +4,7 @@ Cases that differ in `round` only are one measurement, repeated in fresh process
 an interval over them, which for few of them borrows the spread of other cases (spread.py). Accuracies that differ in
 `seed` only: their mean with an interval over the seeds. The column `interval` says what an interval is over, because
 one within a process is no substitute for one over processes; `repeats` holds the repeated values, `ids` the records
-that they are of, and `marks` what disturbed them.
+that they are of, and `marks` what disturbed them. `bound` says of a largest batch whether memory or time bounds it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from reports.units import HEADLINES, kind
 from suite.record import COLUMNS, Metric, Record, latest, rows
 
 MEASURED = frozenset({"value", "low", "high", "n", "id", "started", "round", "tests"})  # what may differ in one row
+NOTED = frozenset({"marks", "bound"})  # what notes say of it
+BOUNDS = ("memory", "time")
 PREDICTED = {  # quantity -> the note that holds its prediction, and the metric that it becomes
     "memory": ("predicted_bytes", "predicted_bytes", "bytes", 1),
     "latency": ("predicted_seconds", "predicted_ms", "ms", 1000),
@@ -36,6 +38,7 @@ ADDED = (
     "interval",
     "repeats",
     "marks",
+    "bound",
     "kind",
     "series",
     "setting",
@@ -51,10 +54,12 @@ def combined(records: Iterable[Record]) -> list[Row]:
     """The rows of the tidy table, as `suite.record.rows` names them, without `round`, with `interval` and `repeats`."""
     kept = [_with_prediction(r) for r in latest(records)]
     marks = {r.id: tuple(found) for r in kept if isinstance(found := r.notes.get("marks"), list) and found}
+    bounds = {r.id: bound for r in kept if (bound := r.notes.get("bound")) in BOUNDS}
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows(kept):
         row["marks"] = marks.get(row["id"], ())
-        hidden = MEASURED | {"marks", "seed"} if row["quantity"] == "accuracy" else MEASURED | {"marks"}
+        row["bound"] = bounds.get(row["id"], "") if row["metric"] == "largest_batch" else ""
+        hidden = MEASURED | NOTED | {"seed"} if row["quantity"] == "accuracy" else MEASURED | NOTED
         groups.setdefault(tuple(v for k, v in row.items() if k not in hidden), []).append(row)
     return _spread_alike([_one(group) for group in groups.values()])
 

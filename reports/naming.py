@@ -17,7 +17,7 @@ FIRST = ("machine", "device", "dtype", "backend", "compiled", "memory_format", "
 LOOSE = ("lr", "seed")  # settings that may differ between designs, but not within one
 NO_SETTING = frozenset(
     "design task resolution metric tested_at value unit low high n status reason height pixel_width id started recipe "
-    "widths extra quantity round tests at_once fills_memory interval repeats marks kind pixels series ids".split()
+    "widths extra quantity round tests at_once fills_memory interval repeats marks bound kind pixels series ids".split()
 )
 LARGEST = -1  # stands for a batch that was chosen as the largest that fits: the choice is the setting, not the number
 TELLING = ("gpu", "cpu", "cores", "torch", "driver", "cuda")  # which fields of an identity readers know machines by

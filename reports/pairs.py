@@ -17,7 +17,17 @@ from reports.frame import MEASURED, Row, framed, rows_of
 from reports.standing import ranks, span
 from reports.units import kind
 
-OWN = MEASURED | {"ids", "repeats", "marks", "interval", "status", "reason", "machine", "seed"}  # of a run, not a case
+OWN = MEASURED | {
+    "ids",
+    "repeats",
+    "marks",
+    "bound",
+    "interval",
+    "status",
+    "reason",
+    "machine",
+    "seed",
+}  # of a run, not a case
 LOOSE = frozenset({"device", "threads", "recipe", "widths", "extra"})  # of a machine, or of the version of a design
 NAMED = ("series", "setting", "pixels", "kind")
 Key = Callable[[Row], tuple[Any, ...]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from suite.case import Case
 from suite.latency import PATIENCE
@@ -16,17 +17,24 @@ from suite.record import Record
 ANEW = ("not_applicable", "too_large", "too_slow", "oom")  # trainings for which another start chooses anew
 
 
-def largest_batch(cost: Callable[[int], Prediction], free: int, limit: float) -> int:
+class Chosen(NamedTuple):
+    """How many images at once, and what more of them would exceed."""
+
+    images: int
+    bound: str = ""  # memory, or time; empty where nothing says so
+
+
+def largest_batch(cost: Callable[[int], Prediction], free: int, limit: float) -> Chosen:
     """The largest power of two of images that needs no more than `free` bytes, and whose latency takes no longer than
-    a case of `limit` seconds has patience for. At least 1.
+    a case of `limit` seconds has patience for; and which of them is the bound. At least 1.
 
     A power of two, because a little more memory or speed should not make another case.
     """
     passes = PATIENCE * limit / (LATENCY_PASSES * cost(1).pass_seconds)
-    batch = 1 << max(0, int(passes).bit_length() - 1)
-    while batch > 1 and cost(batch).needed_bytes > free:
+    most = batch = 1 << max(0, int(passes).bit_length() - 1)
+    while (large := cost(batch).needed_bytes > free) and batch > 1:
         batch //= 2
-    return batch
+    return Chosen(batch, "memory" if large or batch < most else "time")
 
 
 def workload(case: Case) -> Case:
@@ -38,13 +46,13 @@ def workload(case: Case) -> Case:
     return replace(case, quantity="latency", cache="cold", round=0, batch=1)
 
 
-def chosen(records: Iterable[Record]) -> dict[Case, int]:
+def chosen(records: Iterable[Record]) -> dict[Case, Chosen]:
     """The batches that a run began with, and the parts of those that are learnt from (`at_once`), by workload."""
-    found: dict[Case, int] = {}
+    found: dict[Case, Chosen] = {}
     for record in records:
         case = record.case
         if case.fills_memory:
-            found.setdefault(workload(case), case.batch)
+            found.setdefault(workload(case), Chosen(case.batch, str(record.notes.get("bound", ""))))
         if case.quantity == "accuracy" and record.status not in ANEW:
-            found.setdefault(workload(case), case.at_once)
+            found.setdefault(workload(case), Chosen(case.at_once))
     return found

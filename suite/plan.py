@@ -14,7 +14,7 @@ from itertools import chain, product
 from suite import flex
 from suite.axes import MAX, OF_A_MIXER, Axes, Limits
 from suite.case import Case
-from suite.fill import largest_batch, workload
+from suite.fill import Chosen, largest_batch, workload
 from suite.forked import mapped
 from suite.forms import shaped, tells
 from suite.machine import SPARE, Calibration
@@ -43,6 +43,7 @@ class Planned:
     peak_bytes: int | None = None
     pass_seconds: float | None = None  # one forward pass, or one training step, of the batch
     seconds: float = 0.0  # to measure the case
+    bound: str = ""  # of a largest batch: memory, or time
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def plan(
     limits: Limits,
     simulate: Simulate = simulate,
     processes: int = 1,
-    filled: Mapping[Case, int] | None = None,
+    filled: Mapping[Case, Chosen] | None = None,
 ) -> Plan:
     """The plan of a run, worked out by several processes where the platform can fork.
 
@@ -90,7 +91,7 @@ def plan_one(
     calibrations: Calibrations,
     limits: Limits,
     simulate: Simulate,
-    filled: Mapping[Case, int],
+    filled: Mapping[Case, Chosen],
 ) -> list[Planned]:
     """Every case of a design in one layout with one position; rows with the reason if it does not go there."""
     design, layout, position = shape
@@ -134,7 +135,7 @@ class Planner:
         calibrations: Calibrations,
         limits: Limits,
         simulate: Simulate,
-        filled: Mapping[Case, int],
+        filled: Mapping[Case, Chosen],
     ) -> None:
         self.design, self.axes, self.calibrations, self.limits = design, axes, calibrations, limits
         self.filled = filled
@@ -169,7 +170,7 @@ class Planner:
         calibration = self.calibrations[case.device, case.dtype, case.threads]
         free = self.limits.memory_bytes or int(SPARE * calibration.available_bytes)
         try:
-            case = self._filled(case, calibration, free)
+            case, bound = self._filled(case, calibration, free)
             case, cost = self._in_parts(case, calibration, free)
         except ValueError as error:
             return Planned(case, "not_applicable", str(error))
@@ -178,25 +179,27 @@ class Planner:
             return Planned(case, reason=reason, seconds=self.limits.case_seconds)
         seconds = case_seconds(case, cost, self.limits.case_seconds)
         status, reason = self._verdict(case, cost, seconds, free)
-        return Planned(case, status, reason, cost.macs, cost.peak_bytes, cost.pass_seconds, seconds)
+        return Planned(case, status, reason, cost.macs, cost.peak_bytes, cost.pass_seconds, seconds, bound)
 
-    def _filled(self, case: Case, calibration: Calibration, free: int) -> Case:
-        """The case; if it fills the memory, with the batch that the run began with, or the largest that should fit."""
+    def _filled(self, case: Case, calibration: Calibration, free: int) -> tuple[Case, str]:
+        """The case; if it fills the memory, with the batch that the run began with, or the largest that should fit, and
+        what bounds it.
+        """
         if not case.fills_memory:
-            return case
+            return case, ""
 
         def cost(batch: int) -> Prediction:
             return predict(replace(workload(case), batch=batch), self.simulated, calibration)
 
-        known = self.filled.get(workload(case))
-        return replace(case, batch=known or largest_batch(cost, free, self.limits.case_seconds))
+        found = self.filled.get(workload(case)) or largest_batch(cost, free, self.limits.case_seconds)
+        return replace(case, batch=found.images), found.bound
 
     def _in_parts(self, case: Case, calibration: Calibration, free: int) -> tuple[Case, Prediction]:
         """The case and its cost; a training step in the parts that the run began with, or in as few as should fit."""
         if case.quantity != "accuracy":
             return case, predict(case, self.simulated, calibration)
         known = self.filled.get(workload(case))
-        case = replace(case, at_once=known or 0)
+        case = replace(case, at_once=known.images if known else 0)
         examined = self.axes.learning.examined(case.data, case.task)
         while True:
             cost = predict(case, self.simulated, calibration, examined)

@@ -191,6 +191,8 @@ class Sweep:
 
     def _keep(self, planned: Planned, record: Record) -> None:
         notes: dict[str, Any] = {"predicted_bytes": planned.peak_bytes, "predicted_seconds": planned.pass_seconds}
+        if planned.bound:
+            notes["bound"] = planned.bound
         if record.status == "oom":  # its process is gone, so that what was its own is free again
             free = int(SPARE * available_bytes(planned.case.device))
             notes["available_bytes"] = self.limits.memory_bytes or free

@@ -10,7 +10,7 @@ import fakes
 import pytest
 from sweeps import CALIBRATIONS, DATA, FakeWorker, axes, pretend
 
-from avbench.planning import told
+from avbench.planning import brief, row, told
 from avbench.request import Request
 from suite.axes import Axes, Learning, Limits
 from suite.fill import chosen, largest_batch
@@ -45,13 +45,13 @@ def cost(images: int) -> Prediction:
 
 @pytest.mark.parametrize(("free", "expected"), [(0, 1), (10**6, 1), (2 * 10**6, 2), (63 * 10**6, 32), (64 * 10**6, 64)])
 def test_it_is_the_largest_power_of_two_that_fits(free: int, expected: int) -> None:
-    assert largest_batch(cost, free, 1e6) == expected
+    assert largest_batch(cost, free, 1e6) == (expected, "memory")
 
 
 @pytest.mark.parametrize(("images", "expected"), [(0.1, 1), (1, 1), (9, 8), (16, 16)])
 def test_it_leaves_time_for_all_passes(images: float, expected: int) -> None:
     limit = images * 0.01 * LATENCY_PASSES / PATIENCE * (1 + 1e-9)
-    assert largest_batch(cost, 10**12, limit) == expected
+    assert largest_batch(cost, 10**12, limit) == (expected, "time")
 
 
 def test_memory_and_latency_are_of_the_same_pass_in_every_round() -> None:
@@ -71,6 +71,13 @@ def test_one_and_the_largest_are_told_apart_even_where_they_are_equal() -> None:
     assert [told(c) for c in ones[1:3]] == ["latency", "latency largest batch, 1"]
 
 
+@pytest.mark.parametrize(("seconds", "bound"), [(1e6, "memory"), (0.01, "time")])
+def test_a_plan_says_whether_memory_or_time_is_the_bound(seconds: float, bound: str) -> None:
+    found = [p for p in made(10 * IMAGE, seconds=seconds).cases if p.case.fills_memory]
+    assert {p.bound for p in found} == {row(p)["bound"] for p in found} == {bound}
+    assert brief(found[0], 1)["case"] == f"{told(found[0].case)} (by {bound})"
+
+
 def test_what_does_not_fit_even_once_is_too_large() -> None:
     assert {p.status for p in made(IMAGE // 2).cases} == {"too_large"}
 
@@ -79,7 +86,9 @@ def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> No
     worker = FakeWorker()
     run(made(100 * IMAGE), tmp_path, Limits(), worker, clock=worker.clock)
     before, first = read(tmp_path), len(worker.seen)
+    assert {(r.case.fills_memory, r.notes.get("bound")) for r in before} == {(False, None), (True, "memory")}
     assert batches(made(1000 * IMAGE)) != batches(made(100 * IMAGE)) == batches(made(1000 * IMAGE, before=before))
+    assert {p.bound for p in made(1000 * IMAGE, before=before, seconds=0.01).cases if p.case.fills_memory} == {"memory"}
     run(made(1000 * IMAGE, before=before), tmp_path, Limits(), worker, clock=worker.clock)
     assert len(worker.seen) == first, "nothing is measured twice"
 

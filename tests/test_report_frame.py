@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fakes import failed, made, network, sweep
 
-from reports.frame import combined, tidy
+from reports.frame import combined, rows_of, tidy
 from reports.interval import of_mean, of_median, possible_ranks, student
 from reports.naming import constants, machine_labels, settings
+from reports.sections.cells import measured
 from reports.table import to_csv, to_json
 from reports.units import interval, number
 from suite.case import Case
@@ -140,6 +141,16 @@ def test_a_largest_batch_is_one_setting_whatever_its_number() -> None:
     cases.append(network("vit", quantity="latency"))
     frame = tidy([made(c, {"throughput_img_s": Metric(1.0, "img/s")}) for c in cases])
     assert list(frame["setting"]) == ["largest batch", "largest batch", "batch 1"]
+
+
+def test_a_largest_batch_says_what_bounds_it() -> None:
+    case = network("vit", quantity="latency", batch=8, fills_memory=True)
+    metrics = {"throughput_img_s": Metric(2000.0, "img/s"), "largest_batch": Metric(8, "images")}
+    frame = tidy([made(replace(case, round=i), metrics, notes={"bound": "time"}) for i in range(2)])
+    cells = {row["metric"]: measured(row) for row in rows_of(frame)}
+    assert cells["largest_batch"].under == "bound by time"
+    assert cells["throughput_img_s"].under == ""
+    assert measured(rows_of(tidy([made(case, metrics)]))[1]).under == "", "an older record does not say"
 
 
 def test_the_time_of_a_largest_batch_is_compared_with_none() -> None:

@@ -25,7 +25,7 @@ def measured(row: Row) -> Cell:
     text, value = number(row["metric"], row["value"], row["unit"]), float(row["value"])
     why = "; ".join(filter(None, (row["interval"], row["marks"])))
     if row["low"] != row["low"] or row["high"] != row["high"]:
-        return Cell(text + mark, why=why, value=value)
+        return Cell(text + mark, f"bound by {row['bound']}" if row["bound"] else "", why=why, value=value)
     low, high = float(row["low"]), float(row["high"])
     return Cell(text, interval(row["metric"], low, high, row["unit"]) + mark, "", why, value, low, high)
 
