@@ -16,14 +16,18 @@ An end of an interval that nothing bounds is 0 or infinite.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports.growth import CURVE, LEAST, curves, line
+from reports.naming import NETWORK
 
-REFERENCE = "vit"  # full attention by the fused kernel
+REFERENCE = "vit"  # full attention
+USUAL = {"layout": "isotropic", "position": "learned"}  # the form of the reference that is compared where none is alike
 PREDICTIONS = {"peak_bytes": "predicted_bytes", "latency_ms": "predicted_ms"}
 REACH = 4.0  # no power law is believed farther than so many times the largest size
 ANSWER = ["kind", "pixels", "low", "high"]
@@ -33,6 +37,9 @@ NOWHERE: dict[str, Any] = {"pixels": None, "low": None, "high": None}
 def crossovers(frame: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """For each curve of a tidy frame, where it falls below that of the reference design in the same setting.
 
+    Where the reference occurs in several forms, that of the curve's own layout and position stands for it, or else the
+    usual ones; budget and decoder are always the curve's own.
+
     The columns: those of CURVE, `reference` (its series), `kind`, and `pixels`, the side at which the two cost the
     same, with its interval `low` to `high`: that of the measurements, or Fieller's of the fit where it is extrapolated.
     Without repeated measurements both ends are missing.
@@ -40,17 +47,28 @@ def crossovers(frame: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     found = list(curves(frame))
     rows = []
     for key, points in found:
-        rivals = [(k, p) for k, p in found if _rivals(k, key) and p["design"].iloc[0] == reference]
-        if len(rivals) == 1:
-            both = points.merge(rivals[0][1], on="pixels", suffixes=("", "_of_reference"))
+        if points["design"].iloc[0] == reference:
+            continue
+        forms = [p for k, p in found if p["design"].iloc[0] == reference and _rivals(k, key)]
+        if (rival := _alike(points, forms)) is not None:
+            both = points.merge(rival, on="pixels", suffixes=("", "_of_reference"))
             if len(both) > 1:
-                rows.append(key | {"reference": rivals[0][0]["series"]} | crossing(both))
+                rows.append(key | {"reference": rival["series"].iloc[0]} | crossing(both))
     return pd.DataFrame(rows, columns=[*CURVE, "reference", *ANSWER])
 
 
 def _rivals(one: dict[str, str], other: dict[str, str]) -> bool:
     """Whether two curves differ in their series alone."""
     return all((one[c] == other[c]) != (c == "series") for c in CURVE)
+
+
+def _alike(points: pd.DataFrame, forms: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+    """The form that is most like a curve's network; the only one, whatever it is; None where none is alike."""
+    own, by_form = points.iloc[0], {tuple(p[list(NETWORK)].iloc[0].astype(str)): p for p in forms}
+    for layout, position in product(*((own[c], USUAL[c]) for c in USUAL)):
+        if (form := (layout, position, own["decoder"], str(own["params_budget"]))) in by_form:
+            return by_form[form]
+    return forms[0] if len(forms) == 1 else None
 
 
 def crossing(both: pd.DataFrame) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from reports.interval import student
+from reports.naming import NETWORK
 from suite.record import Record
 
 LEAST = 4  # sizes of a fit
@@ -105,7 +106,7 @@ def exponents(frame: pd.DataFrame, stated: Mapping[str, Mapping[str, str]] | Non
     return pd.DataFrame(rows, columns=EXPONENTS)
 
 
-POINT = [*CURVE, "design", "resolution", "pixels", "value", "low", "high", "interval"]  # what is asked of a point
+POINT = [*CURVE, *NETWORK, *"design resolution pixels value low high interval".split()]  # asked of a point
 
 
 def curves(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

@@ -207,6 +207,22 @@ def test_networks_are_not_compared_with_mixers_or_other_settings() -> None:
     assert crossovers(tidy(records)).empty
 
 
+def test_a_rival_in_several_forms_is_that_of_the_same_layout_or_the_usual_one() -> None:
+    records = [
+        *curve("vit", "macs", power(1, 3)),
+        *curve("vit", "macs", power(2, 3), layout="pyramid"),
+        *curve("vit", "macs", power(3, 3), position="sincos"),
+        *curve("conv", "macs", power(100, 2), layout="pyramid", position="none"),
+        *curve("swin", "macs", power(100, 2), layout="bottleneck", position="none"),
+        *curve("linear", "macs", power(100, 2), layout="isotropic", position="sincos"),
+    ]
+    found = crossovers(tidy(records)).set_index("series")
+    assert dict(found["reference"]) == {
+        "conv": "vit · pyramid · learned", "swin": "vit · isotropic · learned", "linear": "vit · isotropic · sincos",
+    }  # fmt: skip
+    assert found.loc["swin", "pixels"] == pytest.approx(100)
+
+
 def test_the_largest_size_within_a_limit() -> None:
     records = curve("vit", "latency_ms", power(1, 2), 0.01) + curve("conv", "latency_ms", power(1e9, 2))
     assert one(largest(tidy(records), "latency_ms", 1.0), "vit")["kind"] == "above"

@@ -58,6 +58,21 @@ def test_predicted_and_extrapolated_points_look_otherwise_and_are_named() -> Non
     assert [row[-1] for row in figure.data if row[1] == "1024"] == ["predicted"]
 
 
+def test_crossovers_name_the_kernel_of_their_settings() -> None:
+    fused = [*grown("linear", 1.0, 10), *grown("vit", 2.0, 5)]
+    plain = [replace(record, case=replace(record.case, backend="math")) for record in fused]
+
+    def note(records: list[Record]) -> str:
+        (found,) = (t.note for t in document(records).tables() if t.name == "crossovers")
+        return found
+
+    assert "full attention by the fused kernel, in the same setting" in note(fused)
+    assert "full attention in the plain form, in the same setting" in note(plain)
+    both = document([*fused, *plain])
+    assert "by the fused kernel (sdpa) or in the plain form (math), in the same" in note([*fused, *plain])
+    assert set(table(both, "crossovers")) == {f"Latency · classification · {name}" for name in ("math", "sdpa")}
+
+
 def test_fewer_sizes_have_no_law() -> None:
     found = document([*grown("vit", 2.0, 5, (64, 128, 256))])
     assert not [t for t in found.tables() if t.name in ("exponents", "crossovers")]

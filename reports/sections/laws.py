@@ -18,10 +18,11 @@ from reports.document import Row as Line
 from reports.figures.dots import Dot, dots
 from reports.frame import Row, grouped, rows_of
 from reports.growth import CURVE, STATED_BY, exponents, stated
+from reports.naming import NETWORK
 from reports.units import number, title
 from suite.record import Record
 
-NEEDED = "design device status value low high interval pixels resolution".split()
+NEEDED = [*NETWORK, *"design device backend status value low high interval pixels resolution".split()]
 DRAWN = ("latency_ms", "peak_bytes", "macs")
 TIMES_MS = (100.0, 1000.0, 10_000.0)
 STATED = (
@@ -30,9 +31,10 @@ STATED = (
     "become many: a whole network at these sizes may grow more slowly, because its other parts grow linearly."
 )
 CROSSED = (
-    f"The side from which a design costs less than {REFERENCE}, full attention by the fused kernel, in the same "
-    "setting. In italics: extrapolated from the fitted laws, not measured."
+    "The side from which a design costs less than {}, full attention{}, in the same setting. In italics: extrapolated "
+    "from the fitted laws, not measured."
 )
+KERNELS = {"sdpa": "by the fused kernel", "math": "in the plain form", "flex": "by flex_attention"}
 WITHIN = (
     "The largest side that fits, with weights and images beside the peak. In italics: predicted by the plan, or "
     "extrapolated from the fitted laws, not measured. Beyond: even the largest size of the run is far within the limit."
@@ -125,16 +127,23 @@ def _crossings(frame: pd.DataFrame) -> Iterator[Part]:
         return
     blocks = tuple(
         Block(
-            said_of(rows[0]),
+            said_of(rows[0]) + (f" · against {reference}" if reference != REFERENCE else ""),
             tuple(Line((_place(r, CROSSES),), r["series"]) for r in sorted(rows, key=lambda r: r["series"])),
         )
-        for rows in grouped(found, "metric", "task", "setting").values()
+        for (*_, reference), rows in grouped(found, "metric", "task", "setting", "reference").items()
     )
     heading = (Heading(f"Costs less than {REFERENCE}"),)
-    yield Part(
-        "Where it overtakes full attention",
-        (Table("crossovers", "Crossovers", "Design", heading, blocks, CROSSED, first=True),),
-    )
+    note = CROSSED.format(REFERENCE, _kernels(frame))
+    table = Table("crossovers", "Crossovers", "Design", heading, blocks, note, first=True)
+    yield Part("Where it overtakes full attention", (table,))
+
+
+def _kernels(frame: pd.DataFrame) -> str:
+    """How the reference was computed where it was measured; of several ways, each with its setting's name."""
+    measured = frame[(frame["design"] == REFERENCE) & (frame["metric"] != "macs") & (frame["status"] == "ok")]
+    found = [backend for backend in KERNELS if backend in set(measured["backend"])]
+    said = [KERNELS[b] + (f" ({b})" if len(found) > 1 else "") for b in found]
+    return " " + " or ".join(said) if said else ""
 
 
 def _limits(frame: pd.DataFrame, records: Sequence[Record]) -> Iterator[Part]:
