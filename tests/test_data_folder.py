@@ -155,6 +155,21 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, colour: object, expec
     assert pictures.colour(path).getpixel((3, 3)) == expected
 
 
+@pytest.mark.parametrize("suffix", pictures.SUFFIXES)
+def test_every_kind_of_picture_is_read(tmp_path: Path, suffix: str) -> None:
+    root = classes(tmp_path)
+    kept = picture(root / "red" / f"another{suffix.upper()}", (255, 0, 0))
+    source = load(f"folder:{root}", "classification")
+    assert isinstance(source, Labelled) and 21 == sum(map(len, source.items.values()))
+    assert pictures.colour(kept).getpixel((3, 3)) == pytest.approx((255, 0, 0), abs=2)
+
+
+def test_a_picture_of_real_numbers_is_refused(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.tif", 0.5, mode="F")
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read as a picture \(of real numbers"):
+        pictures.colour(path)
+
+
 def test_exif_turns_the_picture_upright(tmp_path: Path) -> None:
     image = Image.new("RGB", (12, 6), "white")
     image.paste("black", (0, 0, 6, 6))
@@ -173,10 +188,11 @@ def broken(path: Path, keep: int = 20) -> None:
 
 
 CLASS_ERRORS: list[tuple[Callable[[Path], object], str]] = [
-    (lambda p: [f.unlink() for f in (p / "red").iterdir()], "{p}/red holds no PNG or JPEG: add pictures, or take"),
+    (lambda p: [f.unlink() for f in (p / "red").iterdir()], "{p}/red holds no pictures: add PNG or JPEG files, or"),
     (lambda p: (p / "red").rename(p.parent / "red"), "{p} holds one class only, blue: add the folder of another class"),
-    (lambda p: broken(p / "red" / "3.png"), "{p}/red/3.png cannot be read as PNG or JPEG "),
-    (lambda p: (p / "red" / "3.png").write_text("hello"), "{p}/red/3.png cannot be read as PNG or JPEG "),
+    (lambda p: (p / "red" / "notes.txt").write_text("hello"), "{p}/red/notes.txt is no picture that can be read: save"),
+    (lambda p: broken(p / "red" / "3.png"), "{p}/red/3.png cannot be read as a picture "),
+    (lambda p: (p / "red" / "3.png").write_text("hello"), "{p}/red/3.png cannot be read as a picture "),
     (lambda p: classes(p / "test", 2), "{p} holds test/ but no train/: add train/, or put all classes side by side"),
     (lambda p: (classes(p / "train"), picture(p / "test/odd/1.png"), picture(p / "test/red/1.png")),
      "{p}/test/odd is a class that {p}/train does not hold: add it there, or take it away"),
@@ -198,15 +214,15 @@ MASK_ERRORS: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: (p / "masks" / "3.png").unlink(), "{p}/images/3.jpg has no mask of the same name: add it, or take"),
     (lambda p: (p / "images" / "3.jpg").unlink(), "{p}/masks/3.png has no picture of the same name: add it, or take"),
     (lambda p: (p / "masks").rename(p / "labels"), "{p} holds no masks/: segmentation needs pictures in images/ and"),
-    (lambda p: [f.unlink() for f in (p / "images").iterdir()], "{p}/images holds no PNG or JPEG: add some"),
+    (lambda p: [f.unlink() for f in (p / "images").iterdir()], "{p}/images holds no pictures: add PNG or JPEG"),
     (lambda p: mask(p / "masks" / "3.png", [[0, 1]]), "{p}/masks/3.png is 1x2, but {p}/images/3.jpg is 4x8: give both"),
     (lambda p: mask(p / "masks" / "3.png", [[9] * 8] * 4),
      "{p}/masks/3.png holds the number 9, but no mask holds 2: number the classes from 0 without a gap, or list"),
     (lambda p: (mask(p / "masks" / "3.png", [[2] * 8] * 4), (p / "classes.txt").write_text("ground\nthing\n")),
      "{p}/masks/3.png holds the number 2, which stands for no class: mend it"),
     (lambda p: picture(p / "masks" / "3.png", y=4), "{p}/masks/3.png is a picture in mode RGB, not a mask: save class"),
-    (lambda p: broken(p / "masks" / "3.png"), "{p}/masks/3.png cannot be read as PNG or JPEG "),
-    (lambda p: broken(p / "images" / "3.jpg"), "{p}/images/3.jpg cannot be read as PNG or JPEG "),
+    (lambda p: broken(p / "masks" / "3.png"), "{p}/masks/3.png cannot be read as a picture "),
+    (lambda p: broken(p / "images" / "3.jpg"), "{p}/images/3.jpg cannot be read as a picture "),
     (lambda p: [mask(f, [[0] * 7 + [255]] * 4) for f in (p / "masks").iterdir()],
      "the masks, such as {p}/masks/"),
 ]  # fmt: skip
@@ -237,7 +253,7 @@ def test_a_picture_cut_short_is_named_when_it_is_read(tmp_path: Path) -> None:
     Image.fromarray(noise).save(root / "red" / "3.png")
     broken(root / "red" / "3.png", 4000)
     source = load(f"folder:{root}", "classification")
-    with pytest.raises(ValueError, match=r"red/3\.png cannot be read as PNG or JPEG \(.+\): mend it or take it away$"):
+    with pytest.raises(ValueError, match=r"red/3\.png cannot be read as a picture \(.+\): mend it or take it away$"):
         for split in ("train", "test"):
             source.batch(split, range(source.count(split) or 0), SIZE)
 

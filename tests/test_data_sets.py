@@ -217,7 +217,7 @@ ERRORS: list[tuple[str, str, Callable[[Path], object], str]] = [
     ("imagenet", "classification", lambda p: picture(p / "val/n02/1.JPEG"),
      "{p}/val/n02 is a class that {p}/train does not hold: add it there, or take it away"),
     ("imagenet", "classification", lambda p: (p / "train/n01440764/train_n01440764_1.JPEG").write_bytes(b"no"),
-     "{p}/train/n01440764/train_n01440764_1.JPEG cannot be read as PNG or JPEG "),
+     "{p}/train/n01440764/train_n01440764_1.JPEG cannot be read as a picture "),
     ("imagenet", "segmentation", lambda p: None, "imagenet has classes but no masks for segmentation: take class"),
 ]  # fmt: skip
 

@@ -74,5 +74,5 @@ def class_pictures(folder: Path) -> list[tuple[Path, str]]:
         raise ValueError(f"{folder} holds one class only, {names[0]}: add the folder of another class")
     found = [(path, sub.name) for sub in folders for path in pictures_in(sub)]
     if empty := sorted(set(names) - {name for _, name in found}):
-        raise ValueError(f"{folder / empty[0]} holds no PNG or JPEG: add pictures, or take the folder away")
+        raise ValueError(f"{folder / empty[0]} holds no pictures: add PNG or JPEG files, or take the folder away")
     return found

@@ -1,6 +1,6 @@
 """Pictures on disk with a mask each. Any layout becomes this: a list of pictures and masks for each split.
 
-A mask is an 8-bit grey or palette PNG of the picture's size. What its numbers stand for is a table: classes from 0, or
+A mask is an 8-bit grey or palette file of the picture's size. What its numbers stand for is a table: classes from 0, or
 VOID where no class is meant. 255 always is VOID.
 """
 
@@ -110,7 +110,7 @@ def paired(images: Path, masks: Path) -> list[tuple[Path, Path]]:
             raise ValueError(f"{folder.parent} holds no {folder.name}/: {needs}")
         found[folder] = {path.stem: path for path in pictures_in(folder)}
         if not found[folder]:
-            raise ValueError(f"{folder} holds no PNG or JPEG: add some")
+            raise ValueError(f"{folder} holds no pictures: add PNG or JPEG files")
     for here, there, missing in ((images, masks, "mask"), (masks, images, "picture")):
         if alone := sorted(set(found[here]) - set(found[there])):
             stray = found[here][alone[0]]

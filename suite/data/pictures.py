@@ -1,4 +1,4 @@
-"""Pictures on disk: PNG and JPEG, read with care and brought to a size by a policy that is stated here.
+"""Pictures on disk: PNG, JPEG, WebP, BMP, GIF, TIFF and PPM, read with care and brought to a size by a stated policy.
 
 Reading     turned upright by EXIF orientation; grey becomes three equal channels, palettes their colours, 16 bits 8;
             what is transparent shows white. A file beyond Pillow's limit against decompression bombs is refused.
@@ -20,8 +20,8 @@ from PIL import Image, ImageOps
 
 from variants.contract import Grid
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # some well-known sets hold the last two under the name of a JPEG
-SUFFIXES = (".png", ".jpg", ".jpeg")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # whatever the name says: well-known sets have such
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 MASK_MODES = ("1", "L", "P")  # one number a pixel, of at most 8 bits
 VOID = 255  # in a mask: no class
 SMOOTH, NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
@@ -36,12 +36,15 @@ class Picture(Protocol):
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The PNG and JPEG files of a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    """The files of a folder, by name, but hidden ones. ValueError names the first that is no picture."""
+    found = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    if stray := next((p for p in found if p.suffix.lower() not in SUFFIXES and p.is_file()), None):
+        raise ValueError(f"{stray} is no picture that can be read: save it as PNG or JPEG, or take it away")
+    return [p for p in found if p.suffix.lower() in SUFFIXES]
 
 
 def opened(picture: Picture, use: Callable[[Image.Image], T]) -> T:
-    """What `use` makes of the picture. ValueError names a file that is not a readable PNG or JPEG, or too large."""
+    """What `use` makes of the picture. ValueError names a file that is no readable picture, or too large."""
     try:
         file = picture if isinstance(picture, Path) else BytesIO(picture.read_bytes())
         with Image.open(file, formats=FORMATS) as image:
@@ -53,7 +56,7 @@ def opened(picture: Picture, use: Callable[[Image.Image], T]) -> T:
         raise ValueError(f"{picture} has over {most} pixels: make it smaller or take it away") from None
     except Exception as error:  # Pillow meets a broken file with many kinds of exception
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{picture} cannot be read as PNG or JPEG ({why}): mend it or take it away") from None
+        raise ValueError(f"{picture} cannot be read as a picture ({why}): mend it or take it away") from None
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -81,6 +84,8 @@ def opaque(image: Image.Image) -> Image.Image:
     """RGB of any mode, over white."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))  # 16 bits to 8
+    if image.mode == "F":
+        raise ValueError("of real numbers, for which no white is known")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layers = image.convert("RGBA")

@@ -1,6 +1,6 @@
 """`folder:PATH`: a user's own pictures, read where they lie.
 
-    classification   PATH/CLASS/ holds the PNG and JPEG files of each class
+    classification   PATH/CLASS/ holds the pictures of each class: PNG, JPEG, WebP, BMP, GIF, TIFF, PPM
     segmentation     PATH/images/ and PATH/masks/ hold files of the same stems, see suite/data/masked.py;
                      PATH/classes.txt may name the classes, one a line
 
