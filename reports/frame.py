@@ -20,7 +20,7 @@ from reports.escape import whole
 from reports.interval import EXACT_FROM, of_mean, of_median
 from reports.naming import machine_labels, series, settings
 from reports.spread import law, moderated
-from reports.units import HEADLINES, kind
+from reports.units import EFFECTIVE, HEADLINES, kind
 from suite.record import COLUMNS, Metric, Record, latest, rows
 
 MEASURED = frozenset({"value", "low", "high", "n", "id", "started", "round", "tests"})  # what may differ in one row
@@ -110,7 +110,7 @@ def _whole(value: Any) -> Any:
 
 
 def _over_seeds(group: list[Row], values: list[float]) -> Row:
-    """The mean with its interval, where the metric is a score or has an interval for each seed.
+    """The mean with its interval, where the metric is a score, an effective field, or has an interval for each seed.
 
     Of seeds that are all equal nobody knows how they vary: there the interval is that of one seed.
     """
@@ -121,9 +121,9 @@ def _over_seeds(group: list[Row], values: list[float]) -> Row:
     said = f"over {len(group)} seeds"
     if min(values) == max(values) and row["low"] is not None:
         low, high, said = row["low"], row["high"], f"{said}, all equal: that of one"
-    if row["low"] is None and row["metric"] not in HEADLINES:
+    if row["low"] is None and row["metric"] not in (*HEADLINES, *EFFECTIVE):
         return {"value": centre, "low": None, "high": None, "n": len(group), "seed": None}
-    top = inf if kind(row["metric"]) != "score" else 100.0 if row["unit"] == "%" else 1.0
+    top = inf if kind(row["metric"]) not in ("score", "share") else 100.0 if row["unit"] == "%" else 1.0
     bounds = {"low": max(low, 0.0), "high": min(high, top)}
     return {"value": centre, **bounds, "n": len(group), "seed": None, "interval": said}
 

@@ -7,7 +7,8 @@ import math
 HEADLINES = ("top1", "miou")  # the scores of a task, in the order in which a page shows them
 BOUNDS = ("chance", "ceiling")  # what a task fixes: no design moves them
 DETAILS = ("boundary_iou", "boundary_chance", "foreground")  # of a segmentation, beside its score
-SHARES = ("never_left",)  # of seeds: from 0 to 1, and nothing to score by
+EFFECTIVE = ("effective_tokens_before", "effective_tokens_after")  # of a training, its last layer
+SHARES = ("never_left", *EFFECTIVE)  # from 0 to 1, and nothing to score by
 STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
     "macs": ((1e12, "TMAC"), (1e9, "GMAC"), (1e6, "MMAC"), (1, "MAC")),
@@ -40,6 +41,7 @@ TITLES = {
     "lr": "Learning rate",
     "native": "Own side",
     "upsampled_x": "× upsampled",
+    "effective_tokens_after": "Effective field, before → after training",
     "images_per_s": "Training speed",
     "image_macs": "Multiply-adds of an image",
     "test_img_s": "Test speed",
@@ -88,14 +90,14 @@ def interval(metric: str, low: float, high: float, unit: str = "") -> str:
     """
     name = kind(metric)
     scale, word = (1.0, unit) if name == "plain" else (1.0, "")
-    if name == "score":
+    if name in ("score", "share"):
         scale, word = (1.0 if unit == "%" else 0.01), "%"
     elif name != "plain":
         scale, word = _step(name, high)
         if 0 < low < 0.005 * high and _step(name, low)[0] < scale:
             return f"{number(metric, low)} to {number(metric, high)}"
     low, high = low / scale, high / scale
-    places = 1 if name == "score" else _places(low, high)
+    places = 1 if name in ("score", "share") else _places(low, high)
     return f"{low:.{places}f} to {high:.{places}f} {word}".strip()
 
 

@@ -7,7 +7,7 @@ For each layer l of a network, its output at the centre and the input at the pla
 
 The field is a property of what is connected with what. So it is taken in float64, on a copy whose weights are moved at
 random: no gate is shut and nothing rounds to zero. The effective field is that of the weights as they are, in float32:
-before any training, see docs/decisions/0024-fields-before-training.md.
+of every layer before training, of the last one before and after, see docs/decisions/0024-fields-and-training.md.
 
 Paper    Understanding the Effective Receptive Field, Luo et al. 2016 (1701.04128).
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -92,11 +93,26 @@ def fields(network: Any, images: Tensor) -> Fields:
     )
 
 
-def masses(network: Any, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each layer the mass of its central output's derivative: by token `b y x`, and by pixel `b Y X`."""
+def effective(network: Any, images: Tensor) -> tuple[float, float]:
+    """The effective field of the last layer of a network in eval mode: shares of tokens and of pixels.
+
+    The mean over images `b 3 Y X`, one at a time, along one u of a fixed seed; torch's generators stay as they were.
+    """
+    found = []
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        for image in images.split(1):
+            torch.manual_seed(0)
+            ((by_token, by_pixel),) = masses(network, image, last=True)
+            found.append((share_of_mass(by_token), share_of_mass(by_pixel)))
+    tokens, pixels = zip(*found, strict=True)
+    return fmean(tokens), fmean(pixels)
+
+
+def masses(network: Any, images: Tensor, last: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each layer, or the last, the mass of its central output's derivative: by token `b y x`, by pixel `b Y X`."""
     images = images.clone().requires_grad_()
     tokens, outputs = passed(network, images)
-    for out in outputs:
+    for out in outputs[-1:] if last else outputs:
         centre = out[:, out.shape[1] // 2, out.shape[2] // 2]  # b d
         along = centre @ torch.randn_like(centre[0])  # b
         by_token, by_pixel = torch.autograd.grad(along.sum(), [tokens, images], retain_graph=True)

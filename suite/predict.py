@@ -33,6 +33,7 @@ COUNT_SECONDS = 0.6  # three counts on the meta device
 MEMORY_PASSES = {"inference": 3, "train": 4}  # to warm up, under the profiler, under the account
 LATENCY_PASSES = 8  # for a pass that is longer: two to warm up, and six, which have an interval
 LEAST_PASSES = 3  # where the case's limit allows no more
+EFFECTIVE_PASSES = 8 * Schedule.field_images  # after a training: forward and back, of the network as it was and is
 FIELD_PASSES = 100  # of every image, in float32 and in float64, back to it from each layer; and under shifts
 PROBE_PASSES = 400  # maps of 16 places, of each head
 PROBE_COPIES = 50  # of what a pass allocates: 16 at once, with their graph
@@ -123,7 +124,7 @@ def case_seconds(case: Case, cost: Prediction, limit: float) -> float:
 
 
 def accuracy_seconds(case: Case, cost: Prediction) -> float:
-    """The time of a training and its tests; and of the search before it, whose trainings are validated.
+    """The time of a training, of its tests and fields, and of the search before it, whose trainings are validated.
 
     A step on masked patches takes no more than one with labels: its head is one linear layer.
     """
@@ -133,4 +134,5 @@ def accuracy_seconds(case: Case, cost: Prediction) -> float:
     learning = sum(min(images * each, most) for images in (case.train_images or inf, case.pretrain_images))
     tried = 0 if case.seed else len(case.lrs)  # the first seed searches for all
     validating = Schedule.test_images * (cost.forward_seconds + render)
-    return learning + cost.tests_seconds + tried * (learning + validating)
+    ending = BUILD_SECONDS + EFFECTIVE_PASSES * cost.forward_seconds + cost.tests_seconds
+    return learning + ending + tried * (learning + validating)

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import find
+from fakes import ConvNet, find
 from PIL import Image
 
+from avbench.find import find as avbench_find
 from suite.case import Case
 from suite.data.source import load
-from suite.measure import Bench
+from suite.field import effective
+from suite.measure import Bench, designed
 from suite.record import Record
-from suite.training import search
+from suite.training import cell, search
 from suite.training.keep import Keep
+from suite.training.loop import seeded
 from suite.training.search import SEED, VALIDATION, Searching, Tried
 from variants.contract import Grid
 
@@ -53,6 +56,52 @@ def test_a_record_holds_the_score_and_what_it_lies_between() -> None:
     assert metrics["test_img_s"].value > 0
     assert record.notes["stopped_by"] == "images" and record.notes["losses"][-1][0] == 640
     assert Record.from_json(record.to_json()).metrics == metrics
+
+
+def test_the_effective_field_is_that_of_the_same_images_before_and_after_training(tmp_path: Path) -> None:
+    case = replace(CASE, design="vit", position="learned", patch=4, widths=(16,), train_images=320)
+    record = Bench(avbench_find).measure(case, keep=Keep(str(tmp_path), weights=True))
+    network = seeded(1, lambda: designed(case, avbench_find).build("classification", 10, Grid(16, 16))).eval()
+    images, _ = load("digits", "classification").batch("test", range(4), Grid(16, 16))
+    found = {"before": effective(network, images)}
+    (path,) = (tmp_path / "checkpoints").glob("*.final.pt")
+    network.load_state_dict(torch.load(path, weights_only=True)["state"]["network"])
+    found["after"] = effective(network, images)
+    assert found["before"] != found["after"]
+    for when, shares in found.items():
+        assert tuple(record.metrics[f"effective_{of}_{when}"].value for of in ("tokens", "pixels")) == shares
+    assert record.metrics["effective_tokens_after"].unit == "of tokens" and "no_field" not in record.notes
+
+
+def test_batch_norms_settle_before_training_and_keep_what_they_learnt_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[torch.Tensor] = []
+
+    def watched(network: Any, images: torch.Tensor) -> tuple[float, float]:
+        assert not network.training and len(images) == 4
+        norms.append(network.backbone[1].running_mean.clone())
+        return 0.5, 0.5
+
+    monkeypatch.setattr(cell, "effective", watched)
+    monkeypatch.setattr(ConvNet, "layers", lambda network: list(network.backbone), raising=False)
+    measured(train_images=160)
+    network = seeded(1, lambda: find("convnet").build("classification", 10, Grid(16, 16)))
+    images, _ = load("digits", "classification").batch("test", range(4), Grid(16, 16))
+    torch.testing.assert_close(norms[0], network.backbone[0](images).mean((0, 2, 3)))  # type: ignore[index, operator]
+    assert not torch.allclose(norms[0], norms[1])
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_field_that_is_unknown_takes_nothing_from_the_score(knows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(network: Any, images: torch.Tensor) -> tuple[float, float]:
+        raise MemoryError("no room")
+
+    if knows:
+        monkeypatch.setattr(ConvNet, "layers", lambda network: list(network.backbone), raising=False)
+    monkeypatch.setattr(cell, "effective", too_large)
+    record = measured(train_images=160)
+    why = "the memory ran out (MemoryError: no room)" if knows else "the design does not tell its layers"
+    assert (record.status, record.notes["no_field"]) == ("ok", why) and "top1" in record.metrics
+    assert not [name for name in record.metrics if name.startswith("effective")]
 
 
 def test_segmentation_of_scenes_has_a_ceiling_and_a_plateau() -> None:

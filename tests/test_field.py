@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from avbench.find import find, names
 from suite.axes import Limits
 from suite.case import Case
-from suite.field import Fields, Layers, fields, masses, seen, settled, share_of_mass
+from suite.field import Fields, Layers, effective, fields, masses, passed, seen, settled, share_of_mass
 from suite.measure import Bench
 from suite.plan import plan
 from suite.shift import shifts
@@ -188,6 +188,23 @@ def test_the_effective_field_is_the_least_share_with_nine_tenths() -> None:
     assert share_of_mass(one) == 0.01
     assert share_of_mass(torch.cat([even, one])) == pytest.approx(0.455)
     assert share_of_mass(torch.tensor([[[8.0, 1.0, 1.0]]])) == pytest.approx(2 / 3)
+
+
+def test_the_effective_field_of_the_last_layer_is_a_mean_over_images() -> None:
+    net, pictures = network(part(Conv), depth=2).eval(), images()
+    before = torch.get_rng_state()
+    found = effective(net, pictures)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found == pytest.approx(torch.tensor([effective(net, picture) for picture in pictures.split(1)]).mean(0))
+    alone = []
+    for picture in pictures.split(1):
+        torch.manual_seed(0)
+        direction = torch.randn(16)
+        out = passed(net, picture.requires_grad_())[1][-1]
+        (slope,) = torch.autograd.grad(out[0, SIDE // 2, SIDE // 2] @ direction, picture)
+        alone.append(share_of_mass(slope.abs().sum(1)))
+    assert found[1] == pytest.approx(sum(alone) / 2) and alone[0] != alone[1]
+    assert 0 < found[0] < share_by_theory(THEORY["conv"][1] * 2)
 
 
 def test_the_mass_is_the_derivative() -> None:

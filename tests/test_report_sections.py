@@ -150,6 +150,10 @@ def learnt(name: str, *scores: float, **case: Any) -> list[Record]:
             | ({} if i > 0 else {"images_to_leave": Metric(5600, "images")})
             | {"boundary_iou": Metric(s / 4, "", s / 5, s / 3), "boundary_chance": Metric(0.2, "")}
             | {"native": Metric(375.0, "px")}
+            | {
+                f"effective_tokens_{when}": Metric(share, "of tokens")
+                for when, share in (("before", 0.9), ("after", s / 2))
+            }
             | more,
         )
         for i, s in enumerate(scores)
@@ -169,6 +173,18 @@ def test_accuracy_has_seeds_chance_ceiling_groups_and_what_was_upsampled() -> No
     assert vit["Left the plateau after"].text == "5\u202f600 images"
     assert (vit["Boundary IoU"].text, vit["Chance at boundaries"].text) == ("18.8 %", "20.0 %")
     assert vit["Own side"].text == "375 px"
+
+
+def test_the_effective_field_stands_before_and_after_training() -> None:
+    lacking = [
+        replace(r, metrics={n: m for n, m in r.metrics.items() if "effective" not in n}, notes={"no_field": "no room"})
+        for r in learnt("swin", 0.5, 0.6)
+    ]
+    rows = table(document([*learnt("vit", 0.7, 0.8), *lacking]), "accuracy-0")["224 pixels"]
+    head = "Effective field, before → after training"
+    found, unknown = rows["vit"][head], rows["swin"][head]
+    assert (found.text, found.why, found.value) == ("90.0 % → 37.5 %", "over 2 seeds", pytest.approx(0.375))
+    assert found.under == "5.7 to 69.3 %" and (unknown.value, unknown.why) == (None, "no room")
 
 
 def test_every_table_of_scores_says_by_how_much_images_were_enlarged() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from suite import failure
 from suite.case import Case
 from suite.data.source import Source, held
+from suite.field import effective, settled
 from suite.record import Metric, Record
 from suite.training import masked, plateau, search
 from suite.training.checkpoint import Checkpoint
@@ -63,7 +64,9 @@ class Cell:
             return Record(case, status, where + WHY[status], notes=notes)
         elsewhere, untested = self.elsewhere(source, network)
         notes |= {"untested": untested} if untested else {}
-        return Record(case, "ok", metrics=self.learnt(source, training, lr, scored) | elsewhere, notes=notes)
+        field, unknown = self.field(source, network)
+        notes |= {"no_field": unknown} if unknown else {}
+        return Record(case, "ok", metrics=self.learnt(source, training, lr, scored) | elsewhere | field, notes=notes)
 
     def search(self) -> list[Tried]:
         """What each of the case's rates leads to."""
@@ -153,6 +156,28 @@ class Cell:
             except Exception as error:
                 untested[text] = failure.told(error)[1]
         return metrics, untested
+
+    def field(self, source: Source, trained: nn.Module) -> tuple[Metrics, str]:
+        """The last layer's effective field before and after training, on the same test images; or why it is unknown.
+
+        Before, batch norms have the statistics of these images. What fails here takes nothing from what was learnt.
+        """
+        try:
+            network = seeded(self.case.seed, partial(self.build, self.size)).to(self.fabric.device)
+            if not hasattr(network, "layers"):
+                return {}, "the design does not tell its layers"
+            chosen = range(min(Schedule.field_images, asked(source, "test")))
+            images, _ = source.batch("test", chosen, self.size, str(self.fabric.device))
+            found = {"before": effective(settled(network, images), images)}
+            network.load_state_dict(trained.state_dict())
+            found["after"] = effective(network.eval(), images)
+        except Exception as error:
+            return {}, failure.told(error)[1]
+        return {
+            f"effective_{of}_{when}": Metric(share, f"of {of}", n=len(images))
+            for when, shares in found.items()
+            for of, share in zip(("tokens", "pixels"), shares, strict=True)
+        }, ""
 
     def scored(self, source: Source, network: nn.Module, size: Grid) -> Metrics:
         """The scores at a size, what they lie between, and how fast they came; nothing where one is not finite."""

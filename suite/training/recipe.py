@@ -29,6 +29,7 @@ class Schedule:
     warmup: float = 0.05  # share of the training
     clip: float = 1.0  # largest norm of the gradient
     test_images: int = 400  # where images never end: an interval of ± 5 points or less
+    field_images: int = 4  # of the test, over which an effective field is averaged
 
     def __post_init__(self) -> None:
         if self.images <= 0 and self.minutes <= 0:
