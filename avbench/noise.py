@@ -13,7 +13,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +35,7 @@ ROUNDS = (3, 5, 10)  # of a sweep by default, and of some that look closer
 PAIRS = 3  # at least, however short the time
 OF_LAUNCHES = {"launch_bound", "launches_counted"}  # marks of a network, not of a disturbance
 CASE_S = 60.0
-DESIGNS = 34  # of a sweep, which lend each other their spread
+CASES = 34  # latencies of a sweep that lend each other their spread, where no sweep says how many
 SWEEPS, SEEN = 120, 0.9
 
 
@@ -52,15 +52,16 @@ class Noise:
     marked: float  # the share of the measurements that were contended, stolen or throttled
     measured: str  # ISO 8601, UTC
 
-    def least(self, metric: str, rounds: int) -> float:
-        """The least difference that a sweep of so many rounds shows nine times in ten."""
-        return math.expm1(self.spread[metric] * spreads_apart(rounds))
+    def least(self, metric: str, rounds: int, cases: int = CASES) -> float:
+        """The least difference that a sweep of so many rounds and latencies shows nine times in ten."""
+        return math.expm1(self.spread[metric] * spreads_apart(rounds, cases))
 
-    def in_words(self) -> str:
-        """One sentence."""
+    def in_words(self, cases: int = CASES) -> str:
+        """One sentence on a sweep of so many latencies."""
         metric = "device_ms" if "device_ms" in self.spread else "latency_ms"
-        least = [f"{self.least(metric, rounds):.1%} in {rounds}" for rounds in ROUNDS]
-        return f"the least difference that a sweep shows, nine times in ten, by its --rounds: {', '.join(least)}"
+        least = [f"{self.least(metric, rounds, cases):.1%} in {rounds}" for rounds in ROUNDS]
+        sweep = f"a sweep of {cases} {'latency' if cases == 1 else 'latencies'}"
+        return f"the least difference that {sweep} shows, nine times in ten, by its --rounds: {', '.join(least)}"
 
 
 def measure_noise(
@@ -123,17 +124,18 @@ def gaps(networks: Sequence[Sequence[float]]) -> list[float]:
 
 
 @cache
-def spreads_apart(rounds: int) -> float:
+def spreads_apart(rounds: int, cases: int = CASES) -> float:
     """How many standard deviations two designs must differ by, for their intervals to lie apart nine times in ten.
 
-    Their noise is normal and alike, and the sweep has DESIGNS.
+    Their noise is normal and alike; a single case is compared with one of another sweep of one.
     """
     chance, small = random.Random(0), 1e-4  # small, so that a logarithm is a difference
+    cases = max(cases, 2)
 
     def sweep() -> list[list[float]]:
-        return [[math.exp(small * chance.gauss(0, 1)) for _ in range(rounds)] for _ in range(DESIGNS)]
+        return [[math.exp(small * chance.gauss(0, 1)) for _ in range(rounds)] for _ in range(cases)]
 
-    return log_apart([sweep() for _ in range(SWEEPS)]) / small
+    return log_apart([sweep() for _ in range(math.ceil(SWEEPS * CASES / cases))]) / small
 
 
 def log_apart(sweeps: Sequence[Sequence[Sequence[float]]]) -> float:
@@ -163,14 +165,14 @@ def last_known(identity: dict[str, Any], device: str, threads: int) -> Noise | N
         return None
 
 
-def conditions_of(identity: dict[str, Any], device: str, threads: Sequence[int]) -> dict[str, str]:
-    """What a run keeps of the noise of its machine, by thread count; nothing where it was never measured."""
-    known = {n: last_known(identity, device, n) for n in threads}
-    return {
-        f"noise, {n} thread{'s' if n > 1 else ''}": f"{noise.in_words()} ({noise.pairs} pairs, {noise.measured})"
-        for n, noise in known.items()
-        if noise is not None
-    }
+def conditions_of(identity: dict[str, Any], device: str, cases: Mapping[int, int]) -> dict[str, str]:
+    """What a run keeps of the noise of its machine, by thread count; nothing where it was never measured.
+
+    `cases`: how many latencies the run measures, by thread count.
+    """
+    known = {n: found for n in sorted(cases) if (found := last_known(identity, device, n))}
+    said = {n: f"{noise.in_words(cases[n])} ({noise.pairs} pairs, {noise.measured})" for n, noise in known.items()}
+    return {f"noise, {n} thread{'s' if n > 1 else ''}": words for n, words in said.items()}
 
 
 def place(identity: dict[str, Any], device: str, threads: int) -> Path:

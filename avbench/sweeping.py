@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,11 @@ def sweep(request: Request, folder: Path | None) -> int:
 
 def machines_of(plan: Plan) -> dict[str, dict[str, Any]]:
     """The fingerprint of this machine with each device of the plan, and what is known of its noise."""
-    threads: dict[str, list[int]] = {}
-    for case in (p.case for p in plan.cases):
-        threads.setdefault(case.device, []).append(case.threads)
-    found = {device: fingerprint(device) for device in threads}
+    latencies = {replace(p.case, round=0) for p in plan.tried if p.case.quantity == "latency"}
+    found = {device: fingerprint(device) for device in dict.fromkeys(p.case.device for p in plan.cases)}
     for device, machine in found.items():
-        machine["conditions"] |= conditions_of(machine["identity"], device, sorted(set(threads[device])))
+        by_threads = Counter(case.threads for case in latencies if case.device == device)
+        machine["conditions"] |= conditions_of(machine["identity"], device, by_threads)
     return found
 
 

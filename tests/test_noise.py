@@ -13,7 +13,7 @@ import pytest
 from avbench import checking, noise, sweeping
 from avbench.find import names
 from avbench.noise import (
-    DESIGNS,
+    CASES,
     ROUNDS,
     Noise,
     conditions_of,
@@ -101,7 +101,7 @@ def test_the_least_difference_is_seen_nine_times_in_ten() -> None:
             found = intervals(
                 [
                     [times * math.exp(chance.gauss(0, spread)) for _ in range(rounds)]
-                    for times in (difference, 1.0) * (DESIGNS // 2)
+                    for times in (difference, 1.0) * (CASES // 2)
                 ]
             )
             seen += [slow[1] > fast[2] for slow, fast in zip(found[::2], found[1::2], strict=True)]
@@ -134,9 +134,9 @@ def test_what_was_measured_is_known_to_later_sweeps_of_this_machine_alone() -> N
     assert last_known(IDENTITY, "cpu", 1) == found
     assert last_known({"cpu": "slide rule"}, "cpu", 1) is None
     assert last_known(IDENTITY, "cpu", 2) is None
-    (said,) = conditions_of(IDENTITY, "cpu", (1, 2)).items()
+    (said,) = conditions_of(IDENTITY, "cpu", {1: 3, 2: 3}).items()
     assert said[0] == "noise, 1 thread"
-    assert "the least difference that a sweep shows" in said[1] and found.measured in said[1]
+    assert "the least difference that a sweep of 3 latencies shows" in said[1] and found.measured in said[1]
 
 
 def test_cuda_is_its_first_device() -> None:
@@ -169,6 +169,17 @@ def test_a_sweep_keeps_the_noise_with_the_machine(monkeypatch: pytest.MonkeyPatc
     machines = sweeping.machines_of(Plan((Planned(CASE), Planned(replace(CASE, threads=2)))))
     assert set(machines) == {"cpu"}
     assert set(machines["cpu"]["conditions"]) == {"load", "noise, 1 thread"}
+
+
+def test_a_sweep_of_few_latencies_says_that_it_sees_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "fingerprint", lambda device: {"identity": IDENTITY, "conditions": {}})
+    known = measured(0.01)
+    keep(known, IDENTITY)
+    again = [Planned(replace(CASE, design=name, round=n)) for name in ("vit", "swin") for n in range(3)]
+    machine = sweeping.machines_of(Plan((*again, Planned(replace(CASE, quantity="memory")))))["cpu"]
+    few, many = known.least("latency_ms", 3, 2), known.least("latency_ms", 3)
+    assert f"a sweep of 2 latencies shows, nine times in ten, by its --rounds: {few:.1%} in 3" in str(machine)
+    assert few > 1.5 * many, "nobody lends them a spread"
 
 
 def test_doctor_says_it_in_words_and_in_numbers() -> None:

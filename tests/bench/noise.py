@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import correlation, median, stdev
 
-from avbench.noise import DESIGNS, ROUNDS, SWEEPS, cases_of, gaps, log_apart
+from avbench.noise import CASES, ROUNDS, SWEEPS, cases_of, gaps, log_apart
 from reports.interval import EXACT_FROM, of_median
 from reports.spread import intervals
 from suite.fingerprint import fingerprint
@@ -38,7 +38,7 @@ Interval = tuple[float, float, float]  # centre, low, high
 Process = dict[str, dict[str, list[float]]]  # design -> condition -> samples in ms
 TEXT = """# How far the clock can be trusted
 
-Written by `python tests/bench/noise.py`, {date}: {machine}, {threads} thread(s), {processes} fresh processes.
+Written by `python tests/bench/noise.py`, measured {date}: {machine}, {threads} thread(s), {processes} fresh processes.
 
 ## The same, again: A/A
 
@@ -71,9 +71,9 @@ tell.
 
 ## What a sweep sees
 
-The least true difference between two designs that a sweep of {designs} shows as two intervals apart, nine times in ten.
-The noise of all is that of one network, drawn from the processes above, and the intervals are a report's: over fewer
-than {exact} processes, the designs lend each other their spread (docs/decisions/0020); from {exact} on, each
+The least true difference between two designs that a sweep of {cases} latencies shows as two intervals apart, nine times
+in ten. The noise of all is that of one network, drawn from the processes above, and the intervals are a report's: over
+fewer than {exact} processes, the designs lend each other their spread (docs/decisions/0020); from {exact} on, each
 has the order statistics of its own, which assume nothing of the noise and are wider for it, so that more rounds may
 show less.
 
@@ -84,23 +84,23 @@ show less.
 def main() -> None:
     options = parsed()
     options.raw.parent.mkdir(parents=True, exist_ok=True)
-    processes = [json.loads(line) for line in options.raw.read_text().splitlines()] if options.raw.exists() else []
+    found = [json.loads(line) for line in options.raw.read_text().splitlines()] if options.raw.exists() else []
     cases, until = [asdict(case) for case in cases_of("cpu", options.threads)], time.monotonic() + 60 * options.minutes
     wanted = max(2 * options.pairs, 3 * options.measurements)
-    while len(processes) < wanted and time.monotonic() < until:
-        both = len(processes) < 2 * options.pairs
+    while len(found) < wanted and time.monotonic() < until:
+        both = len(found) < 2 * options.pairs
         asked = json.dumps({"cases": cases, "seconds": SECONDS, "both": both})
         done = subprocess.run(
             [sys.executable, CHILD], input=asked, env=os.environ | environment(options.threads),
             text=True, stdout=subprocess.PIPE, check=True,
         )  # fmt: skip
-        processes.append(json.loads(done.stdout))
+        found.append({"day": date.today().isoformat(), "networks": json.loads(done.stdout)})
         with options.raw.open("a") as raw:
-            raw.write(json.dumps(processes[-1]) + "\n")
-    if len(processes) < wanted:
-        print(f"{len(processes)} of {wanted} processes: the same command goes on")
+            raw.write(json.dumps(found[-1]) + "\n")
+    if len(found) < wanted:
+        print(f"{len(found)} of {wanted} processes: the same command goes on")
         return
-    page = text(processes, options.pairs, options.threads)
+    page = text([f["networks"] for f in found], [f["day"] for f in found], options.pairs, options.threads)
     options.out.write_text(page)
     print(page)
 
@@ -116,16 +116,16 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def text(processes: Sequence[Process], pairs: int, threads: int) -> str:
-    """The page."""
+def text(processes: Sequence[Process], days: Sequence[str], pairs: int, threads: int) -> str:
+    """The page; `days` says when each process measured."""
     return TEXT.format(
-        date=date.today().isoformat(),
+        date=" to ".join(dict.fromkeys((min(days), max(days)))),
         machine=", ".join(fingerprint()["identity"][key] for key in ("cpu", "torch")),
         threads=threads,
         processes=len(processes),
         seconds=SECONDS,
         simulated=SIMULATED,
-        designs=DESIGNS,
+        cases=CASES,
         exact=EXACT_FROM,
         again=table("network, condition, median ms, spread, half of all pairs differ by more than, correlation",
                     again(processes[: 2 * pairs])),
@@ -247,7 +247,7 @@ def least(processes: Sequence[Process]) -> Iterator[list[str]]:
 def sweeps_of(seen: Sequence[float], rounds: int) -> list[list[list[float]]]:
     """Sweeps of equal designs, whose processes are drawn from these."""
     chance = random.Random(rounds)
-    return [[chance.choices(seen, k=rounds) for _ in range(DESIGNS)] for _ in range(SWEEPS)]
+    return [[chance.choices(seen, k=rounds) for _ in range(CASES)] for _ in range(SWEEPS)]
 
 
 if __name__ == "__main__":

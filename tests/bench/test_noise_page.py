@@ -59,6 +59,9 @@ def test_three_processes_may_miss_what_every_other_shows(monkeypatch: pytest.Mon
 
 def test_the_page_holds_every_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "SIMULATED", 100)
-    page = subject.text(processes(level=0.02, within=0.01, n=12), pairs=3, threads=1)
+    page = subject.text(
+        processes(level=0.02, within=0.01, n=12), ["2026-05-04"] * 11 + ["2026-05-06"], pairs=3, threads=1
+    )
+    assert "measured 2026-05-04 to 2026-05-06: " in page
     assert page.count("\n| ---") == 4
     assert "{" not in page
