@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 from sklearn.metrics import jaccard_score
 from torch import Tensor
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from suite.data.source import IGNORE
 from suite.training import score
@@ -23,6 +24,10 @@ def test_miou_is_that_of_one_confusion_matrix() -> None:
     seen = targets != IGNORE
     found = score.miou(counts)
     assert found.value == pytest.approx(jaccard_score(targets[seen], answers[seen], average="macro"), abs=1e-12)
+    theirs = MulticlassJaccardIndex(5, ignore_index=IGNORE)
+    theirs.update(answers[:7], targets[:7])
+    theirs.update(answers[7:], targets[7:])
+    assert found.value == pytest.approx(theirs.compute().item(), abs=1e-6)
     assert found.low < found.value < found.high and found.n == 20
     for ground in (0, 2):
         thing = seen & (targets != ground)

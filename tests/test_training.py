@@ -18,7 +18,7 @@ from suite.training.exam import Exam, examine, scores
 from suite.training.feed import Feed, Images, order, shifted
 from suite.training.loop import Training, prepared, seeded, train
 from suite.training.objective import wrongness
-from suite.training.recipe import Schedule, optimiser
+from suite.training.recipe import Schedule
 from variants.contract import Grid
 
 SIZE, CPU = Grid(16, 16), torch.device("cpu")
@@ -230,24 +230,6 @@ def test_auxiliary_heads_teach_but_are_no_part_of_the_curve() -> None:
     assert trainings[0].losses == trainings[1].losses
     assert trainings[1].status == "ok"
     assert not torch.equal(plain.head.weight, helped.head.weight)
-
-
-def test_biases_and_vectors_and_tables_of_positions_do_not_decay() -> None:
-    class Table(nn.Module):
-        grows = True
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.places = nn.Parameter(torch.zeros(1, 4, 4, 8))
-
-    network = nn.ModuleDict({"linear": nn.Linear(8, 8), "norm": nn.LayerNorm(8), "table": Table()})
-    frozen = nn.Linear(3, 3).requires_grad_(False)
-    network["frozen"] = frozen
-    network["gates"] = nn.ParameterDict({"again_bias": nn.Parameter(torch.zeros(2, 1, 8))})
-    decayed, spared = optimiser(network, Schedule(images=1, weight_decay=0.3)).param_groups
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
-    assert [p.shape for p in decayed["params"]] == [(8, 8)]
-    assert sorted(tuple(p.shape) for p in spared["params"]) == [(1, 4, 4, 8), (2, 1, 8), (8,), (8,), (8,)]
 
 
 def test_shifts_move_image_and_mask_together() -> None:

@@ -50,8 +50,11 @@ class Schedule:
 
 
 def optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW in two groups. Not decayed: norms, biases and every other vector, and tables of positions (`grows`)."""
-    tables = {id(p) for m in network.modules() if getattr(m, "grows", False) for p in m.parameters()}
+    """AdamW in two groups. Not decayed: norms, biases and every other vector, and tables of positions, which is what
+    `grows` with the grid, unless it says that it `decays`.
+    """
+    growing = [m for m in network.modules() if getattr(m, "grows", False) and not getattr(m, "decays", False)]
+    tables = {id(p) for m in growing for p in m.parameters()}
     decayed, spared = list[nn.Parameter](), list[nn.Parameter]()
     for name, p in network.named_parameters():
         if p.requires_grad:

@@ -23,6 +23,7 @@ class OverGrid(nn.Module):
     def __init__(self, rows: int, grid: Grid, deviation: float, summed: bool = False) -> None:
         super().__init__()
         self.summed = summed
+        self.decays = rows > 1  # a matrix of weights; one row is the bias of each place
         self.table = nn.Parameter(torch.randn(rows, grid.y, grid.x) * deviation)
 
     def on(self, grid: Grid) -> Tensor:
