@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from test_data_scenes import Heard
 from test_training import CPU, SIZE, Squares, Tiny, exam
 
 from suite.data.source import load
@@ -23,6 +24,17 @@ def test_the_test_set_may_be_cut_and_batches_do_not_matter() -> None:
     cut, whole = (exam(network, digits, n, batch).counts for n, batch in ((50, 7), (1000, 64)))
     assert cut.shape == (50, 3, 1) and torch.equal(cut, whole[:50])
     assert whole.shape == (asked(digits, "test"), 3, 1)
+
+
+def test_what_is_timed_is_the_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, images = Tiny(2, 4, dense=True), Squares().batch("test", range(7), SIZE)[0]
+    with torch.inference_mode(), Heard() as alone:
+        network(images)
+    with Heard() as heard:
+        monkeypatch.setattr("suite.training.exam.perf_counter", lambda: heard.names.append("clock") or 0.0)
+        examine(network, Squares(), "test", SIZE, 400, 8, CPU)
+    start, stop = (place for place, name in enumerate(heard.names) if name == "clock")
+    assert heard.names[start + 1 : stop] == alone.names != []
 
 
 def test_speed_is_that_of_the_median_batch_after_the_first() -> None:

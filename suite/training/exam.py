@@ -42,7 +42,7 @@ def examine(
 ) -> Exam | None:
     """The exam on the split's first `images` images, or on all of a smaller split; None if an answer is not finite.
 
-    Making the images is not timed.
+    What is timed is the network alone.
     """
     network.eval()
     n = min(images, source.count(split) or images)
@@ -50,19 +50,25 @@ def examine(
     for first in range(0, n, batch):
         chosen = range(first, min(first + batch, n))
         pixels, targets = source.batch(split, chosen, size, str(device))
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait(device)
         start = perf_counter()
         logits = network(pixels)  # b k, or b k Y X
-        if not logits.isfinite().all():  # waits for the device
-            return None
+        wait(device)
         seconds.append((perf_counter() - start) / len(chosen))
+        if not logits.isfinite().all():
+            return None
         answers = logits.argmax(1)
         counts = score.counts(answers, targets, source.classes).cpu()
         found.append(counts if targets.ndim > 1 else counts.sum(2, keepdim=True))
         if targets.ndim > 1:
             edges.append(score.boundary_counts(answers, targets, source.classes).cpu())
     return Exam(torch.cat(found), seconds, batch, torch.cat(edges) if edges else None)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has nothing left to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def metric_of(task: str) -> str:
