@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from suite.clock_cuda import clock_cuda
-from suite.disturbance import STOLEN, Disturbance, Frequencies, a_tenth, cpu_mhz
+from suite.disturbance import STOLEN, Disturbance, Frequencies, a_tenth, cpu_mhz, waits
 from suite.samples import settled
 from suite.timing import Call, MakeInput, Span, Timing, no_garbage_collection
 
@@ -45,14 +45,16 @@ def clock_cpu(call: Call, make_input: MakeInput, span: Span, frequencies: Freque
     calls = warm_up(call, make_input, span)
     wall: list[float] = []
     cpu: list[float] = []
+    waited: list[float] = []
     mhz: list[float] = []
     disturbance = Disturbance()
     while not (reason := span.reason_to_stop(wall)):
-        block_wall, block_cpu = block(call, fresh(make_input), calls)
+        block_wall, block_cpu, block_waited = block(call, fresh(make_input), calls)
         wall.append(block_wall / calls * 1e3)
         cpu.append(block_cpu / calls * 1e3)
+        waited.append(block_waited / calls * 1e3)
         mhz += cpu_mhz()
-    starved, steal = starved_blocks(wall, cpu), disturbance.steal_ms
+    starved, steal = starved_blocks(wall, cpu, waited), disturbance.steal_ms
     marks = {
         "contended": a_tenth(starved),
         "stolen": steal > STOLEN * sum(wall) * calls,
@@ -76,21 +78,23 @@ def warm_up(call: Call, make_input: MakeInput, span: Span) -> int:
     block(call, fresh(make_input), 1)
     if span.warm():
         return 1
-    once, _ = block(call, fresh(make_input), 1)
+    once, *_ = block(call, fresh(make_input), 1)
     calls = max(1, round(BLOCK_S / once))
     times: list[float] = []
     while not (span.warm() or settled(times)):
-        wall, _ = block(call, fresh(make_input), calls)
+        wall, *_ = block(call, fresh(make_input), calls)
         times.append(wall / calls)
     return max(1, round(BLOCK_S / median(times[-5:]))) if times else calls
 
 
-def block(call: Call, images: Tensor, calls: int) -> tuple[float, float]:
-    """Wall and CPU seconds of some calls in a row."""
+def block(call: Call, images: Tensor, calls: int) -> tuple[float, float, float]:
+    """Wall and CPU seconds of some calls in a row, and those for which the thread that waited longest had no core."""
+    before = waits()
     cpu, wall = process_time(), perf_counter()
     for _ in range(calls):
         call(images)
-    return perf_counter() - wall, process_time() - cpu
+    wall, cpu = perf_counter() - wall, process_time() - cpu
+    return wall, cpu, max((waited - before.get(thread, 0.0) for thread, waited in waits().items()), default=0.0)
 
 
 def fresh(make_input: MakeInput) -> Tensor:
@@ -101,8 +105,10 @@ def fresh(make_input: MakeInput) -> Tensor:
     return made
 
 
-def starved_blocks(wall: list[float], cpu: list[float]) -> list[bool]:
-    """Which blocks got too little of the CPU: less by a sixth than the best block, and than one full core."""
+def starved_blocks(wall: list[float], cpu: list[float], waited: list[float]) -> list[bool]:
+    """Which blocks got too little of the CPU: less by a sixth than the best block, or than one full core; or one of
+    their threads waited for a core for a sixth of the time, which tells of blocks that all got too little.
+    """
     used = [c / w for w, c in zip(wall, cpu, strict=True)]
     full = max(1.0, *used)
-    return [full > STARVED * u for u in used]
+    return [full > STARVED * u or w > STARVED * (w - off) for u, w, off in zip(used, wall, waited, strict=True)]

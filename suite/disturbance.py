@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections import defaultdict
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -12,6 +13,7 @@ from statistics import median
 import psutil
 
 CPUS = Path("/sys/devices/system/cpu")
+THREADS = Path("/proc/self/task")
 STOLEN = 0.02  # of a core's time, taken by other guests
 SLOW = 0.9  # of the run's own median frequency: below it a sample was throttled
 
@@ -68,6 +70,15 @@ def steal_ms() -> float:
 def involuntary_switches() -> int:
     """How often the kernel has taken the CPU from this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def waits() -> dict[str, float]:
+    """Seconds that each thread of this process has waited for a core so far; none where the system does not say."""
+    found = {}
+    for thread in THREADS.iterdir() if THREADS.is_dir() else ():
+        with suppress(OSError, IndexError, ValueError):  # a thread may end meanwhile
+            found[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return found
 
 
 def cpu_mhz() -> list[float]:

@@ -21,14 +21,15 @@ from suite.samples import interval_of_median, rank
 
 
 class Time:
-    """Wall and CPU time, which pass only when somebody says so."""
+    """Wall and CPU time, and time for which the second thread waits; they pass only when somebody says so."""
 
     def __init__(self) -> None:
-        self.wall = self.cpu = 0.0
+        self.wall = self.cpu = self.waited = 0.0
 
-    def spend(self, wall: float, cpu: float | None = None) -> None:
+    def spend(self, wall: float, cpu: float | None = None, waited: float = 0.0) -> None:
         self.wall += wall
         self.cpu += wall if cpu is None else cpu
+        self.waited += waited
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     for module in (subject, timing):
         monkeypatch.setattr(module, "perf_counter", lambda: time.wall)
     monkeypatch.setattr(subject, "process_time", lambda: time.cpu)
+    monkeypatch.setattr(subject, "waits", lambda: {"1": 0.0, "2": time.waited})
     monkeypatch.setattr(disturbance, "steal_ms", lambda: 0.0)
     return time
 
@@ -133,7 +135,24 @@ def test_a_call_that_waits_for_the_cpu_is_contended(time: Time, share: float, ma
 
 def test_with_two_threads_a_block_is_held_to_the_best_block() -> None:
     wall, cpu = [10.0, 10.0, 18.0], [19.0, 18.0, 20.0]
-    assert starved_blocks(wall, cpu) == [False, False, True]
+    assert starved_blocks(wall, cpu, [0.0] * 3) == [False, False, True]
+
+
+@pytest.mark.parametrize(("cores", "waited", "marks"), [(1, 0.5, ("contended",)), (2, 0.1, ()), (1, 0.0, ())])
+def test_two_threads_on_one_core_are_contended_but_one_thread_is_not(
+    time: Time, cores: int, waited: float, marks: tuple[str, ...]
+) -> None:
+    """Throughout, so that no block is better; a network that is serial by nature uses one core and waits for none."""
+    assert clock(lambda x: time.spend(0.03, 0.03 * cores, 0.03 * waited), image, 5.0).marks == marks
+
+
+def test_threads_wait_as_long_as_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disturbance, "THREADS", tmp_path / "task")
+    assert disturbance.waits() == {}
+    for name, said in (("7", "123 2500000000 9\n"), ("8", "")):
+        (tmp_path / "task" / name).mkdir(parents=True)
+        (tmp_path / "task" / name / "schedstat").write_text(said)
+    assert disturbance.waits() == {"7": 2.5}
 
 
 def test_time_given_to_other_guests_is_marked(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
