@@ -76,7 +76,8 @@ class Bench:
         design = designed(case, self.find)
         notes: dict[str, Any] = {"policy": design.policy}
         if case.params_budget:
-            notes["residual"] = residual(design, case)
+            began = time.perf_counter()
+            notes |= {"residual": residual(design, case), "residual_s": time.perf_counter() - began}
         if card := getattr(design, "card", None):
             notes |= {"stated_time": card.time, "stated_memory": card.memory}
         source = Alone(design) if case.scope == "mixer" else design
@@ -194,9 +195,10 @@ def footprint(case: Case, design: Buildable, network: nn.Module) -> Record:
         notes["resident_bytes"] = taken.resident_bytes
     if case.compiled:
         return Record(case, "ok", metrics=metrics, notes=notes)
-    size = Grid(case.height, case.width)
+    began, size = time.perf_counter(), Grid(case.height, case.width)
     passing = case.batch, case.mode, case.dtype, case.backend, case.memory_format
     simulated = simulate(design, case.task, case.classes, size, *passing)
+    notes["simulate_s"] = time.perf_counter() - began
     metrics["predicted_bytes"] = Metric(simulated.peak_bytes, "bytes")
     metrics["prediction_error"] = Metric(simulated.peak_bytes / taken.peak_bytes - 1, "")
     if not compiled:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from suite.plan import Planned
 from suite.record import Record
 
+BESIDE = {"building": "build_s", "fitting": "residual_s", "simulating": "simulate_s"}  # by the notes that hold them
+
 
 @dataclass(frozen=True)
 class Event:
@@ -33,8 +35,9 @@ class Outcome:
     interrupted: bool = False
     seconds: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
-    """Seconds of planning, starting (workers), building (networks), measuring, writing, showing, and the rest; with
-    several devices at once, those of each added up."""
+    """Seconds of planning, starting (workers), building (networks), fitting (how far they miss the budget), simulating
+    (what is held against what was measured), measuring, writing, showing, and the rest; with several devices at once,
+    those of each added up."""
 
     def spend(self, what: str, seconds: float) -> None:
         """So much more of the time went there."""
@@ -50,11 +53,14 @@ class Outcome:
             self.spend(what, clock() - began)
 
     def charge(self, record: Record, seconds: float) -> None:
-        """The time that a worker took to come back with a record: it started, built and measured."""
-        building = float(record.notes.get("build_s", 0.0))
+        """The time that a worker took to come back with a record: it started, built, simulated and measured."""
         self.spend("starting", seconds - record.seconds)
-        self.spend("building", building)
-        self.spend("measuring", record.seconds - building)
+        measuring = record.seconds
+        for what, note in BESIDE.items():
+            beside = float(record.notes.get(note, 0.0))
+            self.spend(what, beside)
+            measuring -= beside
+        self.spend("measuring", measuring)
 
     def shares(self) -> dict[str, float]:
         """The share of each in all that was spent, the largest first; none if nothing was measured."""

@@ -149,8 +149,8 @@ def test_the_time_of_a_run_is_accounted_for(tmp_path: Path) -> None:
 
     class Slow(Host):
         def measure(self, case: Case, *rest: object, **more: object) -> Record:
-            now[0] += 10.0  # of which the process took 4 to start, and the network 1 to build
-            notes = {"build_s": 1.0} if case.quantity == "latency" else {}
+            now[0] += 10.0  # of which the process took 4 to start, and the network 1 to build and 2 to simulate
+            notes = {"build_s": 1.0, "residual_s": 0.5, "simulate_s": 1.5} if case.quantity == "latency" else {}
             return Record(case, "ok", metrics={"m": Metric(1.0, "")}, notes=notes, seconds=6.0)
 
     def shown(event: object) -> None:
@@ -163,7 +163,9 @@ def test_the_time_of_a_run_is_accounted_for(tmp_path: Path) -> None:
         "planning": 7.0,
         "starting": (static + timed) * 4.0,
         "building": timed * 1.0,
-        "measuring": static * 6.0 + timed * 5.0,
+        "fitting": timed * 0.5,
+        "simulating": timed * 1.5,
+        "measuring": static * 6.0 + timed * 3.0,
         "writing": 0.0,
         "showing": 2 * (static + timed) * 0.5,
         "rest": 0.0,

@@ -12,6 +12,7 @@ from torch import nn
 
 from suite.case import Case
 from suite.measure import Bench
+from suite.outcome import Outcome
 from suite.record import Record
 from variants.contract import Grid
 
@@ -46,6 +47,15 @@ def test_memory_beside_its_prediction(mode: str) -> None:
     assert metrics["live_bytes"].value == sum(metrics[f"{part}_bytes"].value for part in parts)
     error = metrics["predicted_bytes"].value / metrics["peak_bytes"].value - 1
     assert (metrics["prediction_error"].value, metrics["prediction_error"].unit) == (error, "")
+
+
+def test_simulating_and_fitting_are_no_measuring() -> None:
+    memory, static = (measured(quantity=quantity, params_budget=10_000) for quantity in ("memory", "static"))
+    outcome = Outcome()
+    outcome.charge(memory, memory.seconds)
+    beside = sum(memory.notes[note] for note in ("build_s", "residual_s", "simulate_s"))
+    assert outcome.spent["measuring"] == pytest.approx(memory.seconds - beside)
+    assert min(memory.notes["residual_s"], memory.notes["simulate_s"], static.notes["residual_s"]) > 0
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])
