@@ -114,7 +114,7 @@ def recommend(
     run: RunFolder,
     res: Annotated[str, typer.Option(help="At which resolution; by default at each of the run.")] = "",
     max_ms: Annotated[float | None, typer.Option(help="Milliseconds that a batch may take.")] = None,
-    max_memory: Annotated[str, typer.Option(help="Peak memory that it may take: 8GB.")] = "",
+    max_memory: Annotated[str, typer.Option(help="Memory that it may take, weights and images too: 8GB.")] = "",
     min_accuracy: Annotated[str, typer.Option(help="The least accuracy or mIoU: 80%.")] = "",
     task: Annotated[str, typer.Option(help="classification, segmentation; by default both.")] = "",
     device: Annotated[str, typer.Option(help="By default each of the run.")] = "",

@@ -59,6 +59,8 @@ def settings(frame: pd.DataFrame) -> pd.Series[str]:
         varies = (count.groupby(group).transform("max") if column in LOOSE else count) > 1
         if column in USUAL:
             varies = frame[column] != USUAL[column]
+        if column == "lr":
+            varies &= frame["lrs"].map(len) == 0  # one of several is no setting
         joined = setting + np.where(setting == "", "", ", ") + _words(frame, column)
         setting = setting.where(~varies, joined)
     return setting

@@ -89,7 +89,7 @@ def limits(max_ms: float | None, max_bytes: float | None, min_score: float | Non
     """The limits that were set."""
     made = (
         Limit("--max-ms", ("latency_ms",), max_ms or 0),
-        Limit("--max-memory", ("peak_bytes",), max_bytes or 0),
+        Limit("--max-memory", ("held_bytes", "peak_bytes"), max_bytes or 0),
         Limit("--min-accuracy", HEADLINES, min_score or 0),
     )
     return tuple(limit for limit, v in zip(made, (max_ms, max_bytes, min_score), strict=True) if v is not None)
@@ -159,10 +159,19 @@ def fitted(place: Place, data: str, limits: Sequence[Limit]) -> tuple[Fit, ...]:
         for row in (r for r in found if r["metric"] in HEADLINES):
             scores.setdefault(row["series"], {})[place.data(setting)] = row
     fits = [
-        Fit(series, *_judged(own := rows.get(series, {}), limits), own, scores.get(series, {}))
+        Fit(series, *_judged(own := _with_held(rows.get(series, {})), limits), own, scores.get(series, {}))
         for series in rows | scores
     ]
     return tuple(sorted(fits, key=lambda f: (ORDER.index(f.verdict), f.value("latency_ms") or math.inf, f.series)))
+
+
+def _with_held(rows: dict[str, Row]) -> dict[str, Row]:
+    """The rows, with all that the memory has to hold: the peak and, where it is known, what rests beside it."""
+    if not {"peak_bytes", "resting_bytes"} <= rows.keys():
+        return rows
+    peak, beside = rows["peak_bytes"], rows["resting_bytes"]["value"]
+    held = {"metric": "held_bytes"} | {end: peak[end] + beside for end in ("value", "low", "high")}
+    return rows | {"held_bytes": peak | held}
 
 
 def _judged(rows: dict[str, Row], limits: Sequence[Limit]) -> tuple[str, str]:

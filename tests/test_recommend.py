@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from avbench.cli import main
 from reports.frame import tidy
 from reports.recommend import Advice, advise, limits
 from reports.words import plain
-from suite.record import Record
+from suite.record import Metric, Record
 
 
 @pytest.fixture
@@ -55,6 +56,17 @@ def test_where_none_fits_it_says_what_has_to_give(run: list[Record]) -> None:
     assert "At 128 pixels, vit fits." in sentences
     times = limits(20.4, 500e6, None)
     assert advise(tidy(run), times, "224")[0].fits[0].verdict == "fits"  # what it says is true
+
+
+def test_what_fits_a_memory_is_the_peak_with_what_rests_beside_it() -> None:
+    record = held("vit", 100)
+    weights = replace(record, metrics=record.metrics | {"resting_bytes": Metric(50 * 2**20, "bytes")})
+    assert [advice([weights], None, limit * 2**20, None).fits[0].verdict for limit in (120, 151)] == [
+        "does not",
+        "fits",
+    ]
+    assert advice([record], None, 120 * 2**20, None).fits[0].verdict == "fits"
+    assert "--max-memory: 1.25 times too much" in advice([weights], None, 120 * 2**20, None).fits[0].why
 
 
 def test_an_interval_that_reaches_across_a_limit_fits_perhaps(run: list[Record]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_fakes import failed, made, network, sweep
+from report_fakes import document, failed, made, network, sweep
 
 from reports.frame import combined, rows_of, tidy
 from reports.interval import of_mean, of_median, possible_ranks, student
@@ -108,6 +108,15 @@ def test_what_differs_between_networks_or_settings_is_named_and_nothing_else() -
     assert set(frame["setting"]) == {"Xeon Platinum 8481C, batch 1", "slow, batch 2"}
     frame = tidy([made(vit, metrics), made(replace(vit, scope="mixer"), metrics)])
     assert list(frame["setting"]) == ["", "mixer alone"]
+
+
+def test_a_rate_that_was_searched_is_no_setting_and_makes_a_table_beside_the_common_rate() -> None:
+    case = network("vit", quantity="accuracy", data="scenes:grating", mode="train")
+    cases = [replace(case, lr=1e-3), replace(case, lrs=(5e-4, 2e-3))]
+    records = [made(replace(c, seed=s), {"top1": Metric(0.8 + s / 10, "")}) for c in cases for s in range(2)]
+    assert list(tidy(records)["setting"]) == ["no lrs, lr 0.001", "lrs 0.0005 0.002"]
+    named = [t.name for t in document(records).tables()]
+    assert {"accuracy-0", "accuracy-1"} <= set(named)
 
 
 def test_a_field_of_a_case_that_nobody_told_the_reports_of_is_a_setting() -> None:
