@@ -259,20 +259,6 @@ def test_captions_without_objects_and_in_one_example() -> None:
 
 
 @pytest.mark.parametrize("family", NAMES)
-def test_classes_are_balanced(family: str) -> None:
-    drawn = Scenes(family, 0)
-    if drawn.task == "classification":
-        from scipy.stats import chisquare
-
-        label = drawn.scene("train", range(4000)).label
-        assert chisquare(label.bincount(minlength=drawn.classes)).pvalue > 1e-3
-    else:
-        _, mask = drawn.batch("train", range(300), Grid(32, 32))
-        present = functional.one_hot(mask, drawn.classes).flatten(1, 2).any(1).float().mean(0)
-        assert present.min() > 0.2  # of the images show each class
-
-
-@pytest.mark.parametrize("family", NAMES)
 def test_groups_have_places_and_names(family: str) -> None:
     drawn = source(family)
     group = drawn.group("test", range(2000))
