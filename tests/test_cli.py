@@ -220,6 +220,8 @@ def test_pixel_at_1024_is_a_row_with_its_reason(capsys: pytest.CaptureFixture[st
         ("plan vit --device tpu", "there is no device tpu"),
         ("plan vit --layout spiral --res 32", "no layout is called 'spiral'"),
         ("plan vit --batch many", "--batch many is no whole number"),
+        ("plan vit --fits 24GB --batch 8", "leave out --batch"),
+        ("plan vit --fits 24GB --compile yes", "leave out --compile"),
         ("plan vit --fits plenty", "is not an amount of memory"),
         ("plan vit --fits 24GB --layout spiral", "no layout is called 'spiral'"),
         ("plan vit --memory plenty", "is not an amount of memory"),

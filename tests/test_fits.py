@@ -59,6 +59,15 @@ def test_a_batch_is_found_where_the_need_bends(most: int) -> None:
     assert largest(bent, bent(most) - 1) == most - 1
 
 
+@pytest.mark.parametrize("memory", range(1, 12))
+def test_where_the_need_falls_what_is_found_fits_and_the_next_does_not(memory: int) -> None:
+    """As that of `nystrom`, which in training needs less at 160 pixels than at 128."""
+    needs = {1: 2, 2: 4, 3: 3, 4: 7, 5: 9, 6: 8, 7: 10}
+    found = largest(lambda n: needs[n], memory, (1, 7), 7, power=2)
+    assert found == 0 or needs[found] <= memory
+    assert found == 7 or needs[found + 1] > memory
+
+
 @pytest.mark.parametrize("power", [1, 2, 4])
 def test_few_are_looked_at_on_the_way(power: int) -> None:
     looked: list[int] = []
@@ -102,6 +111,11 @@ def test_nothing_that_applies_is_an_error() -> None:
         found(10**8, 32, positions=("rotary",))
 
 
-def test_a_mixer_alone_is_refused() -> None:
-    with pytest.raises(ValueError, match="leave out --scope"):
-        found(10**8, 32, scopes=("mixer",))
+@pytest.mark.parametrize(
+    ("flag", "asked"),
+    [("scope", {"scopes": ("mixer",)}), ("batch", {"batches": (8,)}), ("batch", {"batches": ("max",)}),
+     ("compile", {"compiles": (True,)}), ("compile", {"compiles": (False, True)})],
+)  # fmt: skip
+def test_what_a_fit_cannot_be_of_is_refused(flag: str, asked: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"leave out --{flag}$"):
+        found(10**8, 32, **asked)
