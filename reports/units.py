@@ -47,6 +47,7 @@ TITLES = {
     "test_img_s": "Test speed",
     "device_ms": "Device time",
     "cpu_ms": "CPU time",
+    "compile_s": "Seconds",
     "predicted_bytes": "Predicted memory",
     "predicted_ms": "Predicted latency",
 }
