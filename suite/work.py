@@ -124,10 +124,13 @@ FORMULA_OF = {
     aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: aten._scaled_dot_product_flash_attention_backward,
 }
-FREE = set("cat clone constant_pad_nd copy_ flip gather im2col index_select roll slice_backward stack triu".split())
-FREE |= set("select_backward _to_copy upsample_nearest2d as_strided_ arange empty empty_like eye fill fill_".split())
+# copies and fills, and a loss, which picks one number a label
+FREE = set("cat clone constant_pad_nd copy_ flip gather im2col index index_select roll slice_backward stack".split())
+FREE |= set(
+    "triu select_backward _to_copy upsample_nearest2d as_strided_ arange empty empty_like eye fill fill_".split()
+)
 FREE |= set("new_empty_strided new_ones new_zeros ones ones_like scalar_tensor zeros zeros_like zero_".split())
-FREE |= {f"nll_{loss}_{way}" for loss in ("loss", "loss2d") for way in ("forward", "backward")}  # picks one a label
+FREE |= {f"nll_{loss}_{way}" for loss in ("loss", "loss2d") for way in ("forward", "backward")}
 PER_OUTPUT = {"upsample_bilinear2d": 4, "upsample_bicubic2d": 16}
 PER_OUTPUT |= dict.fromkeys("hardswish hardswish_ log_sigmoid_forward masked_fill masked_fill_ gelu_ glu".split(), 1)
 PER_OUTPUT |= {f"{name}_backward": 1 for name in "elu hardswish hardsigmoid hardtanh leaky_relu log_sigmoid".split()}
