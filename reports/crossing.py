@@ -37,8 +37,8 @@ NOWHERE: dict[str, Any] = {"pixels": None, "low": None, "high": None}
 def crossovers(frame: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """For each curve of a tidy frame, where it falls below that of the reference design in the same setting.
 
-    Where the reference occurs in several forms, that of the curve's own layout and position stands for it, or else the
-    usual ones; budget and decoder are always the curve's own.
+    Of several forms of the reference, that of the curve's own layout and position counts, or else of the usual ones,
+    with the curve's own budget and decoder; an only form counts for all.
 
     The columns: those of CURVE, `reference` (its series), `kind`, and `pixels`, the side at which the two cost the
     same, with its interval `low` to `high`: that of the measurements, or Fieller's of the fit where it is extrapolated.
