@@ -71,6 +71,11 @@ def test_the_first_images_of_a_split_are_a_fair_sample(tmp_path: Path) -> None:
     assert 10 <= sum(labels[0]) <= 30
 
 
+def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:
+    (classes(tmp_path) / "red" / "notes.txt").write_text("hello")
+    assert load(f"folder:{tmp_path}", "classification").count("train") == 16
+
+
 def test_how_much_pictures_grow_is_that_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, y, x in (("red", 8, 30), ("blue", 20, 16)):
         for place in range(5):
@@ -190,7 +195,7 @@ def broken(path: Path, keep: int = 20) -> None:
 CLASS_ERRORS: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: [f.unlink() for f in (p / "red").iterdir()], "{p}/red holds no pictures: add PNG or JPEG files, or"),
     (lambda p: (p / "red").rename(p.parent / "red"), "{p} holds one class only, blue: add the folder of another class"),
-    (lambda p: (p / "red" / "notes.txt").write_text("hello"), "{p}/red/notes.txt is no picture that can be read: save"),
+    (lambda p: (p / "red" / "3.heic").write_text("hello"), "{p}/red/3.heic is of a kind that cannot be read: save it"),
     (lambda p: broken(p / "red" / "3.png"), "{p}/red/3.png cannot be read as a picture "),
     (lambda p: (p / "red" / "3.png").write_text("hello"), "{p}/red/3.png cannot be read as a picture "),
     (lambda p: classes(p / "test", 2), "{p} holds test/ but no train/: add train/, or put all classes side by side"),

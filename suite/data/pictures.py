@@ -22,6 +22,7 @@ from variants.contract import Grid
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # whatever the name says: well-known sets have such
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+OTHERS = (".avif", ".exr", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".npy", ".psd", ".svg", ".tga")  # pictures, too
 MASK_MODES = ("1", "L", "P")  # one number a pixel, of at most 8 bits
 VOID = 255  # in a mask: no class
 SMOOTH, NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
@@ -36,10 +37,13 @@ class Picture(Protocol):
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder, by name, but hidden ones. ValueError names the first that is no picture."""
+    """The pictures of a folder, by name. ValueError names the first of a kind that cannot be read.
+
+    Hidden files and what is no picture, such as a list of names, are left out.
+    """
     found = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    if stray := next((p for p in found if p.suffix.lower() not in SUFFIXES and p.is_file()), None):
-        raise ValueError(f"{stray} is no picture that can be read: save it as PNG or JPEG, or take it away")
+    if other := next((p for p in found if p.suffix.lower() in OTHERS), None):
+        raise ValueError(f"{other} is of a kind that cannot be read: save it as PNG or JPEG, or take it away")
     return [p for p in found if p.suffix.lower() in SUFFIXES]
 
 
