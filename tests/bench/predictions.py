@@ -2,7 +2,7 @@
 
 It reads the records of a sweep in which each design has one layout and one position:
 
-    avbench sweep --metric memory,latency --res 224 --task classification --mode inference,train --run runs/predicted
+    avbench sweep --metric memory,latency --res 224 --mode inference,train --rounds 2 --run runs/predicted
     python tests/bench/predictions.py runs/predicted
 
 Each device has its own marks in the page; what another device wrote stays.
@@ -71,11 +71,13 @@ def texts(records: Iterable[Record], resolution: str) -> dict[str, str]:
     for record in records:
         case = record.case
         plain = case.scope == "network" and case.quantity in ("memory", "latency") and not case.fills_memory
-        if record.status == "ok" and plain and case.resolution == resolution:
+        if plain and case.resolution == resolution:
             workloads[workload(case)].append(record)
     found: dict[str, list[str]] = defaultdict(list)
     for case, of in workloads.items():
-        found[case.device.partition(":")[0]].append("\n\n".join([title(case, of), *parts(of)]))
+        if measured := [r for r in of if r.status == "ok"]:
+            told = [title(case, measured), *parts(measured), *missing(of)]
+            found[case.device.partition(":")[0]].append("\n\n".join(told))
     return {device: "\n\n".join(told) for device, told in found.items()}
 
 
@@ -104,6 +106,17 @@ def parts(records: Sequence[Record]) -> Iterator[str]:
             yield f"**Peak memory of {step}.** {said_of_memory(pairs)}\n\n{table(MEMORY, pairs, memory_cells)}"
         if pairs := times(of):
             yield f"**Time of {step}.** {said_of_time(pairs)}\n\n{table(TIME, pairs, time_cells)}"
+
+
+def missing(records: Iterable[Record]) -> Iterator[str]:
+    """Which designs lack a row somewhere, and what became of them instead."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.status != "ok":
+            found[record.case.design].add(record.status.replace("_", " "))
+    if found:
+        names = (f"{design} ({', '.join(sorted(why))})" for design, why in sorted(found.items()))
+        yield f"Not measured, or not everywhere: {', '.join(names)}."
 
 
 def memories(records: Iterable[Record]) -> Pairs:

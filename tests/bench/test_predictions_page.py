@@ -53,6 +53,7 @@ def test_the_errors_are_those_of_the_records() -> None:
     assert "| vit | 10.0 ms | 20.0 ms | 2.00 |" in text, "the median of its processes"
     assert "Within a factor of 1.5: 0 of 3 designs; 2 once all are multiplied" in text
     assert text.count("\n| design |") == 3 and "MB | 9" not in text
+    assert text.endswith("\n\nNot measured, or not everywhere: halo (oom).")
 
 
 def test_each_workload_and_device_has_its_own_tables() -> None:
