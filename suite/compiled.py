@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from time import perf_counter
 
 import torch
 from torch import nn
@@ -17,6 +16,7 @@ with warnings.catch_warnings():  # torch scripts functions that we never call, a
     from torch._dynamo.utils import counters
     from torch._inductor.utils import fresh_cache
 
+from suite.machine import seconds
 
 PASSES = 5  # the most, of which the last should compile nothing
 
@@ -57,18 +57,3 @@ def compile_by(network: nn.Module, run: Callable[[], object], device: str) -> Co
 def start_compiler(device: str) -> None:
     """Compiles next to nothing, so that no network is charged for what a process, or a user, needs once."""
     torch.compile(torch.sin)(torch.ones(8, device=device))
-
-
-def seconds(run: Callable[[], object], device: str) -> float:
-    """Of one pass."""
-    wait(device)
-    start = perf_counter()
-    run()
-    wait(device)
-    return perf_counter() - start
-
-
-def wait(device: str) -> None:
-    """Until the device is idle."""
-    if device != "cpu":
-        torch.cuda.synchronize(device)

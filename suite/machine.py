@@ -110,10 +110,10 @@ def _calibrated(device: str, dtype: str, threads: int) -> Calibration:
     end = time.perf_counter() + CALIBRATION_S
     while not times["operator"] or time.perf_counter() < end:
         for name, (_, call) in operators.items():
-            times[name].append(_seconds(call, calls[name], device) / calls[name])
+            times[name].append(seconds(call, device, calls[name]) / calls[name])
     taken = {name: median(times[name]) for name in operators}
     overhead = taken.pop("operator") / LAYERS
-    rates = {name: operators[name][0] / seconds for name, seconds in taken.items()}
+    rates = {name: operators[name][0] / time_of_one for name, time_of_one in taken.items()}
     return Calibration(
         device, dtype, threads, operator_seconds=overhead, available_bytes=available_bytes(device), **rates
     )
@@ -148,22 +148,23 @@ def _calls(call: Callable[[], object], device: str) -> int:
     """How many calls take at least BLOCK_S together, once all is loaded that the first needs."""
     call()
     calls = 1
-    while _seconds(call, calls, device) < BLOCK_S:
+    while seconds(call, device, calls) < BLOCK_S:
         calls *= 2
     return calls
 
 
-def _seconds(call: Callable[[], object], calls: int, device: str) -> float:
+def seconds(call: Callable[[], object], device: str, calls: int = 1) -> float:
     """Of so many calls, until the device has done them."""
-    _wait(device)
+    wait(device)
     start = time.perf_counter()
     for _ in range(calls):
         call()
-    _wait(device)
+    wait(device)
     return time.perf_counter() - start
 
 
-def _wait(device: str) -> None:
+def wait(device: str) -> None:
+    """Until the device has nothing left to do."""
     if device != "cpu":
         torch.cuda.synchronize(device)
 

@@ -18,16 +18,7 @@ from suite.record import Record
 
 # shown elsewhere, or too long to show
 SHOWN = frozenset(
-    {
-        "command",
-        "policy",
-        "losses",
-        "foreground_losses",
-        "plateau_loss",
-        "predicted_bytes",
-        "predicted_seconds",
-        "marks",
-    }
+    "command policy losses foreground_losses plateau_loss predicted_bytes predicted_seconds marks".split()
 )
 HEADS = ("Layout", "Position", "Budget", "Body", "Head", "As the resolution changes", "Notes")
 

@@ -9,6 +9,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from suite.machine import wait
 from suite.record import Metric
 from suite.samples import interval_of_median
 from suite.training import score
@@ -50,10 +51,10 @@ def examine(
     for first in range(0, n, batch):
         chosen = range(first, min(first + batch, n))
         pixels, targets = source.batch(split, chosen, size, str(device))
-        wait(device)
+        wait(str(device))
         start = perf_counter()
         logits = network(pixels)  # b k, or b k Y X
-        wait(device)
+        wait(str(device))
         seconds.append((perf_counter() - start) / len(chosen))
         if not logits.isfinite().all():
             return None
@@ -63,12 +64,6 @@ def examine(
         if targets.ndim > 1:
             edges.append(score.boundary_counts(answers, targets, source.classes).cpu())
     return Exam(torch.cat(found), seconds, batch, torch.cat(edges) if edges else None)
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has nothing left to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def metric_of(task: str) -> str:
